@@ -1,0 +1,103 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// EnvPrefix begins every variable.
+const EnvPrefix = "FAULTLINE_"
+
+// Option is one setting: how it is called in the three places, and how its value is read and written.
+type Option struct {
+	Key   string // In the file, with a dot for each level: "retention.logs".
+	Usage string // One line for --help; names the accepted values.
+	value value  // Bound to a field of one Config.
+}
+
+// Flag returns the name of the flag, without dashes: "retention-logs".
+func (o Option) Flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(o.Key) }
+
+// Env returns the name of the variable: "FAULTLINE_RETENTION_LOGS".
+func (o Option) Env() string { return EnvPrefix + strings.ToUpper(strings.ReplaceAll(o.Key, ".", "_")) }
+
+// Value returns the value as text in the form that Set takes.
+func (o Option) Value() string { return o.value.String() }
+
+// Type names the kind of value for --help: string, bool, int, duration, size, ratio or list.
+func (o Option) Type() string { return o.value.Type() }
+
+// Set parses text into the field. The error names the accepted form, not the key.
+func (o Option) Set(text string) error { return o.value.Set(text) }
+
+// Options returns the table of all settings, bound to c.
+func (c *Config) Options() []Option {
+	return slices.Concat(c.baseOptions(), c.backendOptions(), c.dataOptions(), c.agentOptions())
+}
+
+// baseOptions are where things are and who may reach them.
+func (c *Config) baseOptions() []Option {
+	return []Option{
+		{"data_dir", "folder for all data, keys and passwords", str(&c.DataDir)},
+		{"http_addr", "host:port of console, query API and ingest over HTTP", str(&c.HTTPAddr)},
+		{"otlp_grpc_addr", "host:port for OTLP over gRPC; empty is off", str(&c.OTLPGRPCAddr)},
+		{"otlp_http_addr", "host:port for OTLP over HTTP; empty is off", str(&c.OTLPHTTPAddr)},
+		{"expose", "listen on all addresses: asks senders for the ingest key and people for a password, and turns TLS on", boolean(&c.Expose)},
+		{"tls", "TLS on the listeners: auto (on with expose), on, or off", enum(&c.TLS, TLSAuto, TLSOn, TLSOff)},
+		{"tls_cert", "PEM file with the certificate chain; empty makes a self-signed one in the data folder", str(&c.TLSCert)},
+		{"tls_key", "PEM file with the certificate's key", str(&c.TLSKey)},
+		{"admin_password_file", "file with the first password of the user admin; empty is admin-password in the data folder", str(&c.AdminPasswordFile)},
+		{"ingest_key_file", "file with the key of senders from other machines; empty is ingest-key in the data folder", str(&c.IngestKeyFile)},
+		{"stop_timeout", "time for an orderly stop", duration(&c.StopTimeout)},
+		{"log.level", "least level of our own log: debug, info, warn or error", enum(&c.Log.Level, "debug", "info", "warn", "error")},
+		{"log.format", "form of our own log: text or json", enum(&c.Log.Format, "text", "json")},
+	}
+}
+
+// backendOptions are the transport and the store.
+func (c *Config) backendOptions() []Option {
+	return []Option{
+		{"nats_url", "transport: embedded: or nats://host:port", str(&c.NATS.URL)},
+		{"nats_sync", "when an accepted batch is on the disk: interval (survives kill -9) or always (survives power loss)", enum(&c.NATS.Sync, SyncInterval, SyncAlways)},
+		{"nats_max_bytes", "bound of the embedded transport's store; 0 is a fifth of the free disk, at most 20GiB", size(&c.NATS.MaxBytes)},
+		{"nats_listen", "host:port on which the embedded transport takes role binaries; empty is off", str(&c.NATS.Listen)},
+		{"clickhouse_url", "store: embedded: or clickhouse://user:password@host:9000/faultline", str(&c.ClickHouse.URL)},
+		{"clickhouse_cluster", "name of the ClickHouse cluster over whose servers the tables are spread; empty is a single server", str(&c.ClickHouse.Cluster)},
+		{"clickhouse_replicated", "use replicated tables, with the macros {shard} and {replica} of each server", boolean(&c.ClickHouse.Replicated)},
+		{"engine_path", "the engine library libchdb.so; empty looks beside the binary, in the data folder and in the checkout", str(&c.Engine.Path)},
+		{"engine_memory", "most memory of the embedded engine; 0 is 40 % of the machine's, at most 2GiB", size(&c.Engine.MemoryBytes)},
+		{"shards", "number of shards of the telemetry streams; fixed once data is there", integer(&c.Shards)},
+	}
+}
+
+// dataOptions are how much is taken in and how long it is kept.
+func (c *Config) dataOptions() []Option {
+	return []Option{
+		{"retention.metrics", "how long raw samples are kept, for example 400d; 0 is for ever", duration(&c.Retention.Metrics)},
+		{"retention.metrics_5m", "how long five-minute rollups are kept", duration(&c.Retention.Metrics5m)},
+		{"retention.metrics_1h", "how long hourly rollups are kept", duration(&c.Retention.Metrics1h)},
+		{"retention.logs", "how long logs are kept", duration(&c.Retention.Logs)},
+		{"retention.spans", "how long traces are kept", duration(&c.Retention.Spans)},
+		{"disk.warn_ratio", "fill level of the data disk from which every page says so", ratio(&c.Disk.WarnRatio)},
+		{"disk.drop_ratio", "fill level from which the oldest partitions are dropped", ratio(&c.Disk.DropRatio)},
+		{"limits.max_body_bytes", "largest request after decompression", size(&c.Limits.MaxBodyBytes)},
+		{"limits.max_labels", "most labels of a series", integer(&c.Limits.MaxLabels)},
+		{"limits.max_label_name_bytes", "longest label name", integer(&c.Limits.MaxLabelNameBytes)},
+		{"limits.max_label_value_bytes", "longest label value", integer(&c.Limits.MaxLabelValueBytes)},
+		{"limits.max_series", "most active series of a tenant", integer(&c.Limits.MaxSeries)},
+		{"limits.max_future", "how far ahead of our clock a time stamp may be", duration(&c.Limits.MaxFuture)},
+		{"scrape_config", "Prometheus configuration file with scrape_configs; empty is no scraping", str(&c.ScrapeConfig)},
+	}
+}
+
+// agentOptions are the collector for this host.
+func (c *Config) agentOptions() []Option {
+	return []Option{
+		{"agent.enabled", "collect this host's metrics and logs in the all-in-one", boolean(&c.Agent.Enabled)},
+		{"agent.interval", "time between two readings of the host's metrics", duration(&c.Agent.Interval)},
+		{"agent.log_globs", "files to follow, separated by commas: /var/log/nginx/*.log", list(&c.Agent.LogGlobs)},
+		{"agent.journal", "follow the systemd journal where there is one", boolean(&c.Agent.Journal)},
+		{"agent.endpoint", "URL of the gateway's OTLP/HTTP for `faultline agent`", str(&c.Agent.Endpoint)},
+		{"agent.key_file", "file with the ingest key for `faultline agent`", str(&c.Agent.KeyFile)},
+	}
+}

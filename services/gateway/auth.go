@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/faultline-io/faultline/services/internal/errs"
+	"github.com/faultline-io/faultline/services/model"
+)
+
+// Headers that our agent sends with every batch.
+const (
+	headerKey     = "X-Faultline-Key"
+	headerAgent   = "X-Faultline-Agent"
+	headerBatch   = "X-Faultline-Batch"
+	headerSent    = "X-Faultline-Sent"
+	headerDropped = "X-Faultline-Dropped"
+)
+
+// keyHint is what a sender without a key is told.
+const keyHint = "send the ingest key as 'Authorization: Bearer <key>', as the basic password, or as X-Faultline-Key; it is in the file ingest-key of the data directory"
+
+// senderFacts are what a request says about its sender; header returns "" for what is absent.
+type senderFacts struct {
+	remoteAddr string
+	header     func(name string) string
+}
+
+// tenant returns the tenant of a sender. A key decides; without one, a sender on loopback is the default tenant.
+// Errors: errs.Unauthenticated, with a hint.
+func (g *Gateway) tenant(c senderFacts) (model.TenantID, error) {
+	if key := ingestKey(c.header); key != "" {
+		if g.deps.Auth == nil {
+			if g.trusted(c) {
+				return model.DefaultTenant, nil
+			}
+			return 0, errs.WithHint(errs.Unauthenticated, "send from this machine, or configure ingest keys", "no ingest keys are configured")
+		}
+		t, err := g.deps.Auth.VerifyIngestKey(key)
+		if err == nil {
+			return t, nil
+		}
+		// A sender on loopback needs no key, so that a left-over Authorization header of it does no harm.
+		if !g.trusted(c) || errs.KindOf(err) != errs.Unauthenticated {
+			return 0, err
+		}
+		return model.DefaultTenant, nil
+	}
+	if g.trusted(c) {
+		return model.DefaultTenant, nil
+	}
+	return 0, errs.WithHint(errs.Unauthenticated, keyHint, "an ingest key is needed")
+}
+
+// trusted reports whether a sender needs no key: it is on this machine, and no proxy on this machine speaks for it.
+func (g *Gateway) trusted(c senderFacts) bool {
+	if g.cfg.RequireKey {
+		return false
+	}
+	for _, h := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+		if c.header(h) != "" {
+			return false
+		}
+	}
+	if origin := c.header("Origin"); origin != "" {
+		u, err := url.Parse(origin)
+		if err != nil || !(u.Hostname() == "localhost" || isLoopback(u.Hostname())) {
+			return false // a page whose name resolves to this machine, which its owner can arrange
+		}
+	}
+	return isLoopback(c.remoteAddr)
+}
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func ingestKey(header func(string) string) string {
+	if k := header(headerKey); k != "" {
+		return k
+	}
+	scheme, rest, ok := strings.Cut(header("Authorization"), " ")
+	if !ok {
+		return ""
+	}
+	rest = strings.TrimSpace(rest)
+	switch strings.ToLower(scheme) {
+	case "bearer":
+		return rest
+	case "basic":
+		plain, err := base64.StdEncoding.DecodeString(rest)
+		if err != nil {
+			return ""
+		}
+		_, password, _ := strings.Cut(string(plain), ":")
+		return password
+	}
+	return ""
+}
+
+// crossOrigin reports whether a browser sends this on behalf of a page of another site. Such a page can post to this machine's
+// loopback address, where no key is asked.
+func crossOrigin(host string, header func(string) string) bool {
+	if site := header("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return true
+	}
+	origin := header("Origin")
+	if origin == "" {
+		return false
+	}
+	u, err := url.Parse(origin)
+	return err != nil || u.Host == "" || !strings.EqualFold(u.Host, host)
+}

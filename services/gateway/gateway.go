@@ -1,0 +1,141 @@
+// Package gateway receives telemetry: OTLP, Prometheus remote write, Loki push and scraping. Each protocol is a package below it
+// that turns messages into columnar batches (model.Metrics, model.Logs, model.Spans); this package gives them HTTP and gRPC, keys,
+// limits and the way to the bus. A sender gets its answer after the bus has its data, never before.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/faultline-io/faultline/services/gateway/intake"
+	"github.com/faultline-io/faultline/services/gateway/limits"
+	"github.com/faultline-io/faultline/services/gateway/lokipush"
+	"github.com/faultline-io/faultline/services/gateway/otlp"
+	"github.com/faultline-io/faultline/services/gateway/promwrite"
+	"github.com/faultline-io/faultline/services/gateway/series"
+	"github.com/faultline-io/faultline/services/internal/bus"
+	"github.com/faultline-io/faultline/services/internal/logshape"
+	"github.com/faultline-io/faultline/services/model"
+)
+
+// Config is what a user may set.
+type Config struct {
+	// OTLPGRPCAddr and OTLPHTTPAddr are where OTLP is listened for; empty turns that listener off.
+	OTLPGRPCAddr string
+	OTLPHTTPAddr string
+	// TLSCertFile and TLSKeyFile turn TLS on for both; both or neither.
+	TLSCertFile string
+	TLSKeyFile  string
+	// RequireKey asks for an ingest key on loopback as well.
+	RequireKey bool
+	// ScrapeConfigFile is a Prometheus configuration with scrape_configs; empty turns scraping off.
+	ScrapeConfigFile string
+	// Shards is the number of shards of the telemetry streams: a power of two of at most series.MaxShards.
+	Shards int
+	Limits limits.Limits
+}
+
+// Default returns the configuration of a fresh installation.
+func Default() Config {
+	return Config{OTLPGRPCAddr: "127.0.0.1:4317", OTLPHTTPAddr: "127.0.0.1:4318", Shards: 1, Limits: limits.Default()}
+}
+
+// Validate names the first setting that makes no sense.
+func (c Config) Validate() error {
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		return errors.New("gateway.tls_cert_file and gateway.tls_key_file: set both or neither")
+	}
+	if c.Shards < 1 || c.Shards > series.MaxShards || c.Shards&(c.Shards-1) != 0 {
+		return fmt.Errorf("gateway.shards is %d, must be 1, 2, 4, 8 or %d", c.Shards, series.MaxShards)
+	}
+	if err := c.Limits.Validate(); err != nil {
+		return fmt.Errorf("gateway.limits.%w", err)
+	}
+	return nil
+}
+
+// KeyVerifier tells which tenant an ingest key belongs to; errs.Unauthenticated when it is not a key.
+type KeyVerifier interface {
+	VerifyIngestKey(key string) (model.TenantID, error)
+}
+
+// RejectionSink keeps counts of refused items.
+type RejectionSink interface {
+	StoreRejections(ctx context.Context, at time.Time, rs []limits.Rejection) error
+}
+
+// Deps is what the gateway is given. Only Publisher is needed; the rest has defaults.
+type Deps struct {
+	Publisher bus.Publisher
+	// Auth verifies ingest keys; without it only loopback senders are taken.
+	Auth       KeyVerifier
+	Rejections RejectionSink
+	Log        *slog.Logger
+	Metrics    *metrics.Set
+	Clock      func() time.Time
+	// Shape hashes the masked tokens of a log body; logshape.Hash when nil.
+	Shape func(body string) uint64
+}
+
+// Gateway is the receiving side of Faultline.
+type Gateway struct {
+	cfg      Config
+	deps     Deps
+	core     *intake.Core
+	budget   *limits.Budget
+	buffers  limits.Buffers
+	decoder  limits.Decoder
+	promw    *promwrite.Receiver
+	otlp     *otlp.Receiver
+	loki     *lokipush.Receiver
+	measures *measures
+	handler  http.Handler
+}
+
+// New returns a gateway. It starts nothing: Parts and Handler do.
+func New(cfg Config, deps Deps) (*Gateway, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Publisher == nil {
+		return nil, errors.New("gateway needs a publisher")
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = metrics.NewSet()
+	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
+	if deps.Shape == nil {
+		deps.Shape = logshape.Hash
+	}
+	g := &Gateway{cfg: cfg, deps: deps, budget: limits.NewBudget(cfg.Limits.MaxInflightBytes)}
+	g.measures = newMeasures(deps.Metrics, g)
+	g.core = &intake.Core{
+		Limits:   cfg.Limits,
+		Sink:     &busSink{publisher: deps.Publisher, measures: g.measures},
+		Rejected: limits.NewRejections(),
+		Index:    series.NewIndex(&g.cfg.Limits),
+		Shards:   cfg.Shards,
+		Clock:    deps.Clock,
+		Log:      deps.Log,
+		Shape:    deps.Shape,
+	}
+	g.promw = promwrite.New(g.core)
+	g.otlp = otlp.New(g.core)
+	g.loki = lokipush.New(g.core)
+	g.handler = g.router()
+	return g, nil
+}
+
+// Rejections returns the counts of refused items since the start.
+func (g *Gateway) Rejections() []limits.Rejection { return g.core.Rejected.Total() }

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/faultline-io/faultline/services/gateway/scrape"
+	"github.com/faultline-io/faultline/services/internal/app"
+	"github.com/faultline-io/faultline/services/internal/errs"
+)
+
+// Parts returns the services of the gateway that run by themselves: the OTLP listeners, the scraper, and the one that hands
+// counts of refused items on. What Handler serves runs on the process's shared listener.
+func (g *Gateway) Parts() []app.Service {
+	var out []app.Service
+	if g.cfg.OTLPGRPCAddr != "" {
+		out = append(out, newListener("gateway-otlp-grpc", g.cfg.OTLPGRPCAddr, g.runGRPC))
+	}
+	if g.cfg.OTLPHTTPAddr != "" {
+		out = append(out, newListener("gateway-otlp-http", g.cfg.OTLPHTTPAddr, g.runHTTP))
+	}
+	if g.cfg.ScrapeConfigFile != "" {
+		out = append(out, scrape.New(scrape.Config{File: g.cfg.ScrapeConfigFile}, g.core, g.budget, g.deps.Log))
+	}
+	if g.deps.Rejections != nil {
+		out = append(out, &rejectionFlusher{g: g})
+	}
+	return out
+}
+
+// Parts builds a gateway and returns its services.
+func Parts(cfg Config, deps Deps) (*Gateway, []app.Service, error) {
+	g, err := New(cfg, deps)
+	if err != nil {
+		return nil, nil, err
+	}
+	return g, g.Parts(), nil
+}
+
+// Listener is a service that serves connections of one address.
+type Listener struct {
+	name  string
+	addr  string
+	serve func(ctx context.Context, l net.Listener) error
+	ready chan struct{}
+	bound atomic.Pointer[string]
+}
+
+var (
+	_ app.Service = (*Listener)(nil)
+	_ app.Readier = (*Listener)(nil)
+)
+
+func newListener(name, addr string, serve func(context.Context, net.Listener) error) *Listener {
+	return &Listener{name: name, addr: addr, serve: serve, ready: make(chan struct{})}
+}
+
+// Name returns the name of the service.
+func (l *Listener) Name() string { return l.name }
+
+// Ready is closed when the address is bound.
+func (l *Listener) Ready() <-chan struct{} { return l.ready }
+
+// Addr returns the bound address once Ready is closed; with port 0 configured it has the port that was given.
+func (l *Listener) Addr() string {
+	if p := l.bound.Load(); p != nil {
+		return *p
+	}
+	return l.addr
+}
+
+// Run binds the address and serves until ctx ends.
+func (l *Listener) Run(ctx context.Context) error {
+	nl, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
+	if err != nil {
+		return errs.WithHint(errs.Conflict, "another program may use the port: stop it, or choose another address", "%s: listen on %s: %v", l.name, l.addr, err)
+	}
+	addr := nl.Addr().String()
+	l.bound.Store(&addr)
+	close(l.ready)
+	return l.serve(ctx, nl)
+}
+
+// drainTime is how long requests in flight may take after the stop.
+const drainTime = 5 * time.Second
+
+func (g *Gateway) runGRPC(ctx context.Context, l net.Listener) error {
+	s, err := g.newGRPCServer()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve OTLP over gRPC: %w", err)
+	case <-ctx.Done():
+	}
+	stopGRPC(s)
+	<-done
+	return nil
+}
+
+// stopGRPC lets calls in flight end, and cuts them off after drainTime.
+func stopGRPC(s *grpc.Server) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.GracefulStop()
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(drainTime):
+		s.Stop()
+		<-stopped
+	}
+}
+
+// Timeouts of the OTLP listener: headers come at once, a body of the largest size over a slow line within a minute.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 60 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+func (g *Gateway) runHTTP(ctx context.Context, l net.Listener) error {
+	s := &http.Server{
+		Handler: g.engine(g.otlpEndpoints()), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+	}
+	if g.cfg.TLSCertFile != "" {
+		cert, err := tls.LoadX509KeyPair(g.cfg.TLSCertFile, g.cfg.TLSKeyFile)
+		if err != nil {
+			return errors.Join(fmt.Errorf("load certificate of the OTLP listener: %w", err), l.Close())
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve OTLP over HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := s.Shutdown(stop); err != nil {
+		err = s.Close()
+		<-done
+		return err
+	}
+	<-done
+	return nil
+}

@@ -1,0 +1,216 @@
+// Package promapi answers Prometheus' HTTP API in its own dialect, so that Grafana, promtool and scripts take this server for a
+// Prometheus: instant and range queries, series, labels, metadata and build information. It evaluates with Prometheus' own engine over
+// our tables.
+package promapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/faultline-io/faultline/services/internal/errs"
+	"github.com/faultline-io/faultline/services/model"
+	"github.com/faultline-io/faultline/services/query/limits"
+	"github.com/faultline-io/faultline/services/query/problem"
+)
+
+// apiVersion is the version of Prometheus whose API and language this is; clients choose features by it.
+const apiVersion = "3.14.0"
+
+// maxPoints is Prometheus' own bound on the steps of a range query: enough for a pixel each on any screen.
+const maxPoints = 11_000
+
+// maxForm bounds the body of a posted query.
+const maxForm = 4 << 20
+
+// lookback is how long a sample speaks for its series; Prometheus' default, which all dashboards assume.
+const lookback = 5 * time.Minute
+
+// MetadataReader returns what metric families mean.
+type MetadataReader interface {
+	Metadata(ctx context.Context, tenant model.TenantID, family string, limit int) ([]model.MetricMetadata, error)
+}
+
+// Config bounds queries.
+type Config struct {
+	// MaxSamples is how many samples a query may hold in memory at once.
+	MaxSamples int
+	// Timeout is how long a query may run.
+	Timeout time.Duration
+}
+
+// Deps is what code passes in.
+type Deps struct {
+	Queryable storage.Queryable
+	Metadata  MetadataReader
+	Gate      *limits.Gate
+	Log       *slog.Logger
+	Clock     func() time.Time
+	// Revision is the commit of this build.
+	Revision string
+}
+
+// API answers requests. It is safe for concurrent use.
+type API struct {
+	deps   Deps
+	engine *promql.Engine
+	parser parser.Parser
+}
+
+// New returns an API; its engine lives as long as the process.
+func New(cfg Config, deps Deps) *API {
+	p := parser.NewParser(parser.Options{EnableExperimentalFunctions: true})
+	return &API{
+		deps:   deps,
+		parser: p,
+		engine: promql.NewEngine(promql.EngineOpts{
+			Logger:                   deps.Log,
+			MaxSamples:               cfg.MaxSamples,
+			Timeout:                  cfg.Timeout,
+			LookbackDelta:            lookback,
+			NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
+			EnableAtModifier:         true,
+			EnableNegativeOffset:     true,
+			Parser:                   p,
+		}),
+	}
+}
+
+// Engine returns the engine, for parts of this server that ask questions themselves.
+func (a *API) Engine() *promql.Engine { return a.engine }
+
+// Close releases the engine.
+func (a *API) Close() error { return a.engine.Close() }
+
+// Register adds the routes. They are not part of our own OpenAPI description: their reference is Prometheus'.
+func (a *API) Register(r gin.IRouter) {
+	gate := a.deps.Gate.Gin(func(c *gin.Context, err error) { a.fail(c, err) })
+	both := func(path string, h func(c *gin.Context) (reply, error)) {
+		r.GET(path, gate, a.handle(h))
+		r.POST(path, gate, a.handle(h))
+	}
+	both("/api/v1/query", a.query)
+	both("/api/v1/query_range", a.queryRange)
+	both("/api/v1/series", a.series)
+	both("/api/v1/labels", a.labels)
+	both("/api/v1/format_query", a.formatQuery)
+	r.GET("/api/v1/label/:name/values", gate, a.handle(a.labelValues))
+	r.GET("/api/v1/metadata", gate, a.handle(a.metadata))
+	r.GET("/api/v1/status/buildinfo", a.handle(a.buildInfo))
+}
+
+// reply is a successful answer: data is encoded JSON.
+type reply struct {
+	data     []byte
+	warnings []string
+	infos    []string
+}
+
+func (a *API) handle(h func(c *gin.Context) (reply, error)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
+		if err := c.Request.ParseForm(); err != nil {
+			a.fail(c, badData("read the form: %v", err))
+			return
+		}
+		r, err := h(c)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.Data(http.StatusOK, "application/json", r.encode())
+	}
+}
+
+func badData(format string, args ...any) error { return errs.New(errs.Invalid, format, args...) }
+
+// evalError marks an error that the engine met while it evaluated: the query is well formed and cannot be answered.
+type evalError struct{ err error }
+
+func (e *evalError) Error() string { return e.err.Error() }
+func (e *evalError) Unwrap() error { return e.err }
+
+// fail answers with Prometheus' error object.
+func (a *API) fail(c *gin.Context, err error) {
+	status, kind := classify(err)
+	if status >= http.StatusInternalServerError {
+		_ = c.Error(err)
+	}
+	text := err.Error()
+	if hint := errs.HintOf(err); hint != "" {
+		text += " (" + hint + ")"
+	}
+	if status == http.StatusInternalServerError {
+		text = "the server met an error it did not expect; its log has it"
+	}
+	if status == http.StatusTooManyRequests {
+		c.Header("Retry-After", "1")
+	}
+	c.Abort()
+	c.Data(status, "application/json", encodeError(kind, text))
+}
+
+// classify returns the status and Prometheus' name for an error.
+func classify(err error) (status int, errorType string) {
+	var (
+		timeout  promql.ErrQueryTimeout
+		canceled promql.ErrQueryCanceled
+		tooMany  promql.ErrTooManySamples
+		broken   promql.ErrStorage
+		eval     *evalError
+	)
+	evaluated := errors.As(err, &eval)
+	switch {
+	case errors.As(err, &timeout):
+		return http.StatusServiceUnavailable, "timeout"
+	case errors.As(err, &canceled):
+		return problem.StatusClientGone, "canceled"
+	case errors.As(err, &tooMany):
+		return http.StatusUnprocessableEntity, "execution"
+	case errors.As(err, &broken):
+		err = broken.Err
+	}
+	kind := errs.KindOf(err)
+	switch kind {
+	case errs.Invalid:
+		return http.StatusBadRequest, "bad_data"
+	case errs.NotFound:
+		return http.StatusNotFound, "not_found"
+	case errs.Exhausted:
+		if evaluated {
+			return http.StatusUnprocessableEntity, "execution"
+		}
+		return http.StatusTooManyRequests, "unavailable"
+	case errs.Timeout:
+		return http.StatusServiceUnavailable, "timeout"
+	case errs.Canceled:
+		return problem.StatusClientGone, "canceled"
+	case errs.Unavailable:
+		return http.StatusServiceUnavailable, "unavailable"
+	default:
+	}
+	if evaluated && !isOurs(err) {
+		return http.StatusUnprocessableEntity, "execution"
+	}
+	return problem.Status(kind), "internal"
+}
+
+// isOurs reports whether an error has a kind, as those of the store do; the engine's own have none and are about the query.
+func isOurs(err error) bool {
+	var e *errs.Error
+	return errors.As(err, &e)
+}
+
+func (a *API) buildInfo(*gin.Context) (reply, error) {
+	return replyJSON(map[string]string{
+		"version": apiVersion, "revision": a.deps.Revision, "branch": "faultline", "buildUser": "", "buildDate": "", "goVersion": runtime.Version(),
+	})
+}

@@ -1,0 +1,163 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+  retainSearchParams,
+} from "@tanstack/react-router";
+import { flag, list, oneOf, parseSearch, stringifySearch, text } from "@/lib/search";
+import { loadPreference } from "@/lib/storage";
+import { NotFound } from "./NotFound";
+import { Root } from "./Root";
+import { defaultRefresh, refreshChoices } from "./time";
+
+type Search = Record<string, unknown>;
+
+const rootRoute = createRootRoute({
+  component: Root,
+  notFoundComponent: NotFound,
+  validateSearch: (s: Search): { from?: string; to?: string; refresh?: string } => ({
+    from: text(s, "from"),
+    to: text(s, "to"),
+    refresh: oneOf(
+      s,
+      "refresh",
+      refreshChoices.filter((c) => c !== defaultRefresh),
+    ),
+  }),
+  search: { middlewares: [retainSearchParams(["from", "to", "refresh"])] },
+});
+
+const home = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/",
+  // Who has been through the first run lands on the hosts.
+  beforeLoad: () => {
+    throw redirect({ to: loadPreference("started") ? "/hosts" : "/start" });
+  },
+});
+
+const start = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/start",
+  component: lazyRouteComponent(() => import("@/features/start/StartPage"), "StartPage"),
+});
+
+const hosts = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/hosts",
+  validateSearch: (s: Search): { q?: string } => ({ q: text(s, "q") }),
+  component: lazyRouteComponent(() => import("@/features/hosts/HostsPage"), "HostsPage"),
+});
+
+export const hostTabs = ["charts", "processes", "filesystems", "logs", "inventory"] as const;
+export type HostTab = (typeof hostTabs)[number];
+
+const host = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/hosts/$hostId",
+  validateSearch: (s: Search): { tab?: HostTab } => ({ tab: oneOf(s, "tab", hostTabs) }),
+  component: lazyRouteComponent(() => import("@/features/hosts/HostPage"), "HostPage"),
+});
+
+const services = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/services",
+  validateSearch: (s: Search): { q?: string } => ({ q: text(s, "q") }),
+  component: lazyRouteComponent(() => import("@/features/services/ServicesPage"), "ServicesPage"),
+});
+
+export interface MetricsSearch {
+  expr?: string[];
+  view?: "table";
+  kind?: "area" | "stack";
+}
+
+// Not /metrics: there the server shows its own figures in Prometheus' format.
+const metrics = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/explore/metrics",
+  validateSearch: (s: Search): MetricsSearch => ({
+    expr: list(s, "expr"),
+    view: oneOf(s, "view", ["table"]),
+    kind: oneOf(s, "kind", ["area", "stack"]),
+  }),
+  component: lazyRouteComponent(() => import("@/features/explore/MetricsPage"), "MetricsPage"),
+});
+
+export const severities = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+export type SeverityName = (typeof severities)[number];
+
+export interface LogsSearch {
+  q?: string;
+  service?: string[];
+  host?: string[];
+  severity?: SeverityName;
+  trace?: string;
+  live?: boolean;
+}
+
+const logs = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/logs",
+  validateSearch: (s: Search): LogsSearch => ({
+    q: text(s, "q"),
+    service: list(s, "service"),
+    host: list(s, "host"),
+    severity: oneOf(s, "severity", severities),
+    trace: text(s, "trace"),
+    live: flag(s, "live"),
+  }),
+  component: lazyRouteComponent(() => import("@/features/logs/LogsPage"), "LogsPage"),
+});
+
+export interface TracesSearch {
+  service?: string;
+  operation?: string;
+  status?: "error" | "ok";
+  min?: string;
+  max?: string;
+}
+
+const traces = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/traces",
+  validateSearch: (s: Search): TracesSearch => ({
+    service: text(s, "service"),
+    operation: text(s, "operation"),
+    status: oneOf(s, "status", ["error", "ok"]),
+    min: text(s, "min"),
+    max: text(s, "max"),
+  }),
+  component: lazyRouteComponent(() => import("@/features/traces/TracesPage"), "TracesPage"),
+});
+
+const trace = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/traces/$traceId",
+  validateSearch: (s: Search): { span?: string } => ({ span: text(s, "span") }),
+  component: lazyRouteComponent(() => import("@/features/traces/TracePage"), "TracePage"),
+});
+
+const ingest = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/ingest",
+  component: lazyRouteComponent(() => import("@/features/ingest/IngestPage"), "IngestPage"),
+});
+
+const routeTree = rootRoute.addChildren([home, start, hosts, host, services, metrics, logs, traces, trace, ingest]);
+
+export const router = createRouter({
+  routeTree,
+  parseSearch,
+  stringifySearch,
+  defaultPreload: "intent",
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

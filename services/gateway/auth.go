@@ -74,6 +74,37 @@ func (g *Gateway) trusted(c senderFacts) bool {
 	return isLoopback(c.remoteAddr)
 }
 
+// parseNetworks reads networks as CIDR, or single addresses.
+func parseNetworks(texts []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, t := range texts {
+		if ip, err := netip.ParseAddr(t); err == nil {
+			out = append(out, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(t)
+		if err != nil {
+			return nil, errs.New(errs.Invalid, "%q is not a network such as 10.0.0.0/8 or an address", t)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// trustedAddr reports whether a sender whose protocol knows no keys is taken: it is on this machine or in a trusted network.
+func (g *Gateway) trustedAddr(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	if addr.IsLoopback() {
+		return true
+	}
+	for _, n := range g.networks {
+		if n.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {

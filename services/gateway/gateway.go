@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -36,6 +37,7 @@ type Config struct {
 	RequireKey bool
 	// ScrapeConfigFile is a Prometheus configuration with scrape_configs; empty turns scraping off.
 	ScrapeConfigFile string
+	Receivers        Receivers
 	// Shards is the number of shards of the telemetry streams: a power of two of at most series.MaxShards.
 	Shards int
 	Limits limits.Limits
@@ -44,6 +46,21 @@ type Config struct {
 // Default returns the configuration of a fresh installation.
 func Default() Config {
 	return Config{OTLPGRPCAddr: "127.0.0.1:4317", OTLPHTTPAddr: "127.0.0.1:4318", Shards: 1, Limits: limits.Default()}
+}
+
+// Receivers are the protocols with a port of their own: host:port for each, empty is off.
+type Receivers struct {
+	Syslog     string // UDP and TCP.
+	SyslogTLS  string // TLS over TCP.
+	GELF       string // UDP and TCP.
+	Fluent     string // TCP.
+	Statsd     string // UDP and TCP.
+	Graphite   string // UDP and TCP.
+	Zipkin     string // HTTP.
+	JaegerHTTP string // Thrift over HTTP.
+	JaegerGRPC string
+	// TrustedNetworks are the networks, as CIDR, whose senders are taken without a key where the protocol knows none. Loopback always is.
+	TrustedNetworks []string
 }
 
 // Validate names the first setting that makes no sense.
@@ -56,6 +73,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Limits.Validate(); err != nil {
 		return fmt.Errorf("gateway.limits.%w", err)
+	}
+	if _, err := parseNetworks(c.Receivers.TrustedNetworks); err != nil {
+		return fmt.Errorf("gateway.receivers.trusted_networks: %w", err)
 	}
 	return nil
 }
@@ -96,6 +116,8 @@ type Gateway struct {
 	loki     *lokipush.Receiver
 	measures *measures
 	handler  http.Handler
+	// networks are trusted by protocols without keys.
+	networks []netip.Prefix
 }
 
 // New returns a gateway. It starts nothing: Parts and Handler do.
@@ -118,7 +140,11 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	if deps.Shape == nil {
 		deps.Shape = logshape.Hash
 	}
-	g := &Gateway{cfg: cfg, deps: deps, budget: limits.NewBudget(cfg.Limits.MaxInflightBytes)}
+	networks, err := parseNetworks(cfg.Receivers.TrustedNetworks)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, deps: deps, budget: limits.NewBudget(cfg.Limits.MaxInflightBytes), networks: networks}
 	g.measures = newMeasures(deps.Metrics, g)
 	g.core = &intake.Core{
 		Limits:   cfg.Limits,

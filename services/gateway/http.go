@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,8 +36,13 @@ const minLeaseBytes = 64 << 10
 
 // endpoint is one path that takes telemetry.
 type endpoint struct {
+	// path may have parameters as gin writes them: /:index/_bulk, /elastic/*rest.
 	path   string
 	signal model.Signal
+	// methods that take telemetry; nil is POST alone.
+	methods []string
+	// shared says that other methods of the path are answered by another part of the process.
+	shared bool
 	// protocol of a request; encoding is what is assumed when Content-Encoding is absent.
 	protocol func(*http.Request) (string, error)
 	encoding func(*http.Request) string
@@ -54,35 +60,79 @@ type call struct {
 	body []byte
 }
 
-func (g *Gateway) endpoints() []*endpoint {
-	return append(g.otlpEndpoints(), append(g.promEndpoints(), g.lokiEndpoints()...)...)
+// stub is a path on which a sender asks something before it sends: what server this is, whether a key is good. It takes no telemetry.
+type stub struct {
+	path    string
+	methods []string
+	serve   gin.HandlerFunc
 }
 
-// Patterns returns the paths that Handler serves, for the shared listener.
+func (g *Gateway) endpoints() []*endpoint {
+	return slices.Concat(g.otlpEndpoints(), g.promEndpoints(), g.lokiEndpoints())
+}
+
+func (g *Gateway) stubs() []stub { return nil }
+
+// Patterns returns what Handler serves, as http.ServeMux writes it, for the shared listener.
 func (g *Gateway) Patterns() []string {
 	var out []string
 	for _, ep := range g.endpoints() {
-		out = append(out, ep.path)
+		if !ep.shared {
+			out = append(out, muxPattern(ep.path))
+			continue
+		}
+		for _, m := range ep.accepts() {
+			out = append(out, m+" "+muxPattern(ep.path))
+		}
+	}
+	for _, s := range g.stubs() {
+		for _, m := range s.methods {
+			out = append(out, m+" "+muxPattern(s.path))
+		}
 	}
 	return out
+}
+
+// muxPattern turns a path of gin's into one of http.ServeMux: /:index/_bulk into /{index}/_bulk, /elastic/*rest into /elastic/{rest...}.
+func muxPattern(path string) string {
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		switch {
+		case strings.HasPrefix(p, ":"):
+			parts[i] = "{" + p[1:] + "}"
+		case strings.HasPrefix(p, "*"):
+			parts[i] = "{" + p[1:] + "...}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// accepts returns the methods of an endpoint.
+func (ep *endpoint) accepts() []string {
+	if ep.methods == nil {
+		return []string{http.MethodPost}
+	}
+	return ep.methods
 }
 
 // Handler serves all receivers that speak HTTP.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
-func (g *Gateway) router() http.Handler { return g.engine(g.endpoints()) }
+func (g *Gateway) router() http.Handler { return g.engine(g.endpoints(), g.stubs()) }
 
-func (g *Gateway) engine(eps []*endpoint) http.Handler {
+func (g *Gateway) engine(eps []*endpoint, stubs []stub) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
-	e.HandleMethodNotAllowed = true
+	e.HandleMethodNotAllowed = true // gin names the methods that there are in Allow.
 	e.Use(g.recover)
 	for _, ep := range eps {
-		e.POST(ep.path, func(c *gin.Context) { g.serve(c, ep) })
+		e.Match(ep.accepts(), ep.path, func(c *gin.Context) { g.serve(c, ep) })
+	}
+	for _, s := range stubs {
+		e.Match(s.methods, s.path, s.serve)
 	}
 	e.NoMethod(func(c *gin.Context) {
-		c.Header("Allow", http.MethodPost)
-		c.String(http.StatusMethodNotAllowed, "telemetry is sent with POST\n")
+		c.String(http.StatusMethodNotAllowed, "telemetry is sent with %s\n", c.Writer.Header().Get("Allow"))
 	})
 	return e
 }
@@ -175,6 +225,9 @@ func (g *Gateway) receive(x *call) error {
 	r := x.gin.Request
 	lim := &g.cfg.Limits
 	if r.ContentLength > lim.MaxBodyBytes {
+		if r.Header.Get("Expect") == "" { // One that waits for leave has sent nothing yet, and reading would give it.
+			g.drain(x.gin)
+		}
 		return fmt.Errorf("%w: %d bytes, limit %d", limits.ErrTooLarge, r.ContentLength, lim.MaxBodyBytes)
 	}
 	lease := limits.Lease{Budget: g.budget}
@@ -189,6 +242,9 @@ func (g *Gateway) receive(x *call) error {
 	}
 	var err error
 	if *raw, err = limits.ReadAll(*raw, r.Body, lim.MaxBodyBytes, 0, &lease); err != nil {
+		if errors.Is(err, limits.ErrTooLarge) {
+			g.drain(x.gin)
+		}
 		return readError(err)
 	}
 	x.body = *raw
@@ -202,6 +258,34 @@ func (g *Gateway) receive(x *call) error {
 	}
 	return x.ep.handle(r.Context(), x)
 }
+
+// How much of a refused body is read all the same, and for how long: a sender that is still writing when its connection is closed sees
+// a reset instead of the refusal, and would send the same again.
+const (
+	drainBytes  = 64 << 20
+	drainWithin = 2 * time.Second
+)
+
+// drain reads the rest of a body that is refused, within bounds, so that its sender gets to read the answer.
+func (g *Gateway) drain(c *gin.Context) {
+	ctl := http.NewResponseController(c.Writer)
+	if err := ctl.SetReadDeadline(time.Now().Add(drainWithin)); err != nil {
+		return // A connection without deadlines could hold us for ever.
+	}
+	c.Header("Connection", "close")
+	buf := g.buffers.Get()
+	defer g.buffers.Put(buf)
+	*buf = slices.Grow((*buf)[:0], drainChunk)
+	for left := drainBytes; left > 0; {
+		n, err := c.Request.Body.Read((*buf)[:drainChunk])
+		if left -= n; err != nil {
+			return
+		}
+	}
+}
+
+// drainChunk is read at a time.
+const drainChunk = 64 << 10
 
 // readError says whose fault a body that could not be read is: limits keep their kind, all else is the sender's connection.
 func readError(err error) error {

@@ -33,3 +33,13 @@ func (m *measures) request(protocol, result string, start time.Time) {
 	m.set.GetOrCreateCounter(fmt.Sprintf(`faultline_gateway_requests_total{protocol=%q,result=%q}`, protocol, result)).Inc()
 	m.set.GetOrCreateHistogram(fmt.Sprintf(`faultline_gateway_request_seconds{protocol=%q}`, protocol)).UpdateDuration(start)
 }
+
+// untrusted counts what came from an address that may not send to a listener without keys.
+func (m *measures) untrusted(listener string) {
+	m.set.GetOrCreateCounter(fmt.Sprintf(`faultline_gateway_untrusted_total{listener=%q}`, listener)).Inc()
+}
+
+// overload counts connections and datagrams that a listener had no room for.
+func (m *measures) overload(listener string) {
+	m.set.GetOrCreateCounter(fmt.Sprintf(`faultline_gateway_overload_total{listener=%q}`, listener)).Inc()
+}

@@ -124,6 +124,18 @@ func stopGRPC(s *grpc.Server) {
 	}
 }
 
+// tlsConfig returns the certificate of the installation for a listener, nil when TLS is off.
+func (g *Gateway) tlsConfig() (*tls.Config, error) {
+	if g.cfg.TLSCertFile == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(g.cfg.TLSCertFile, g.cfg.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+}
+
 // Timeouts of the OTLP listener: headers come at once, a body of the largest size over a slow line within a minute.
 const (
 	headerTimeout = 10 * time.Second
@@ -133,14 +145,14 @@ const (
 
 func (g *Gateway) runHTTP(ctx context.Context, l net.Listener) error {
 	s := &http.Server{
-		Handler: g.engine(g.otlpEndpoints()), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+		Handler: g.engine(g.otlpEndpoints(), nil), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
 	}
-	if g.cfg.TLSCertFile != "" {
-		cert, err := tls.LoadX509KeyPair(g.cfg.TLSCertFile, g.cfg.TLSKeyFile)
-		if err != nil {
-			return errors.Join(fmt.Errorf("load certificate of the OTLP listener: %w", err), l.Close())
-		}
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	secure, err := g.tlsConfig()
+	if err != nil {
+		return errors.Join(fmt.Errorf("OTLP listener: %w", err), l.Close())
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()

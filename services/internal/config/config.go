@@ -31,6 +31,7 @@ type Config struct {
 	Retention  Retention
 	Disk       Disk
 	Limits     Limits
+	Receivers  Receivers
 	Agent      Agent
 	Log        Log
 
@@ -99,6 +100,35 @@ type Limits struct {
 	MaxLabelValueBytes int
 	MaxSeries          int
 	MaxFuture          time.Duration
+}
+
+// Receivers are the addresses of protocols with a port of their own; empty is off.
+type Receivers struct {
+	Syslog          string
+	SyslogTLS       string
+	GELF            string
+	Fluent          string
+	Statsd          string
+	Graphite        string
+	Zipkin          string
+	JaegerHTTP      string
+	JaegerGRPC      string
+	TrustedNetworks []string
+}
+
+// addresses returns the settings by their keys.
+func (r *Receivers) addresses() []address {
+	return []address{
+		{"receivers.syslog_addr", &r.Syslog}, {"receivers.syslog_tls_addr", &r.SyslogTLS}, {"receivers.gelf_addr", &r.GELF},
+		{"receivers.fluent_addr", &r.Fluent}, {"receivers.statsd_addr", &r.Statsd}, {"receivers.graphite_addr", &r.Graphite},
+		{"receivers.zipkin_addr", &r.Zipkin}, {"receivers.jaeger_http_addr", &r.JaegerHTTP}, {"receivers.jaeger_grpc_addr", &r.JaegerGRPC},
+	}
+}
+
+// address is a listening address and its key.
+type address struct {
+	key  string
+	addr *string
 }
 
 // Agent is the collector for this host.

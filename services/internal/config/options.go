@@ -32,7 +32,7 @@ func (o Option) Set(text string) error { return o.value.Set(text) }
 
 // Options returns the table of all settings, bound to c.
 func (c *Config) Options() []Option {
-	return slices.Concat(c.baseOptions(), c.backendOptions(), c.dataOptions(), c.agentOptions())
+	return slices.Concat(c.baseOptions(), c.backendOptions(), c.dataOptions(), c.receiverOptions(), c.agentOptions())
 }
 
 // baseOptions are where things are and who may reach them.
@@ -87,6 +87,23 @@ func (c *Config) dataOptions() []Option {
 		{"limits.max_series", "most active series of a tenant", integer(&c.Limits.MaxSeries)},
 		{"limits.max_future", "how far ahead of our clock a time stamp may be", duration(&c.Limits.MaxFuture)},
 		{"scrape_config", "Prometheus configuration file with scrape_configs; empty is no scraping", str(&c.ScrapeConfig)},
+	}
+}
+
+// receiverOptions are the protocols with a port of their own.
+func (c *Config) receiverOptions() []Option {
+	r := &c.Receivers
+	return []Option{
+		{"receivers.syslog_addr", "host:port for syslog over UDP and TCP, as 127.0.0.1:5514; empty is off", str(&r.Syslog)},
+		{"receivers.syslog_tls_addr", "host:port for syslog over TLS, as 0.0.0.0:6514; empty is off", str(&r.SyslogTLS)},
+		{"receivers.gelf_addr", "host:port for GELF over UDP and TCP, as 127.0.0.1:12201; empty is off", str(&r.GELF)},
+		{"receivers.fluent_addr", "host:port for Fluent forward, as 127.0.0.1:24224; empty is off", str(&r.Fluent)},
+		{"receivers.statsd_addr", "host:port for statsd and DogStatsD over UDP and TCP, as 127.0.0.1:8125; empty is off", str(&r.Statsd)},
+		{"receivers.graphite_addr", "host:port for Graphite plaintext over UDP and TCP, as 127.0.0.1:2003; empty is off", str(&r.Graphite)},
+		{"receivers.zipkin_addr", "host:port for Zipkin over HTTP, as 127.0.0.1:9411; empty is off", str(&r.Zipkin)},
+		{"receivers.jaeger_http_addr", "host:port for Jaeger Thrift over HTTP, as 127.0.0.1:14268; empty is off", str(&r.JaegerHTTP)},
+		{"receivers.jaeger_grpc_addr", "host:port for Jaeger over gRPC, as 127.0.0.1:14250; empty is off", str(&r.JaegerGRPC)},
+		{"receivers.trusted_networks", "networks whose senders are taken without a key where the protocol knows none, as 10.0.0.0/8,192.0.2.7", list(&r.TrustedNetworks)},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -26,6 +27,19 @@ func (c *Config) Validate() error {
 		host, _, err := net.SplitHostPort(a.addr)
 		v.check(err != nil || c.Expose || IsLoopback(host), a.key,
 			"%s can be reached from other machines; that needs expose (--expose), which asks for a password and turns TLS on", a.addr)
+	}
+	for _, a := range c.Receivers.addresses() {
+		if *a.addr == "" {
+			continue
+		}
+		v.address(a.key, *a.addr)
+		host, _, err := net.SplitHostPort(*a.addr)
+		v.check(err != nil || c.Expose || IsLoopback(host), a.key, "%s can be reached from other machines; that needs expose (--expose)", *a.addr)
+	}
+	for _, n := range c.Receivers.TrustedNetworks {
+		_, netErr := netip.ParsePrefix(n)
+		_, addrErr := netip.ParseAddr(n)
+		v.check(netErr == nil || addrErr == nil, "receivers.trusted_networks", "must be networks such as 10.0.0.0/8 or addresses, not %q", n)
 	}
 	v.check((c.TLSCert == "") == (c.TLSKey == ""), "tls_cert", "and tls_key go together: set both or none")
 	v.check(c.TLSCert == "" || c.TLS != TLSOff, "tls_cert", "is given, but tls is off")

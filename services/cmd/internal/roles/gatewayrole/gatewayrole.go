@@ -61,6 +61,7 @@ func gatewayConfig(e *launch.Env) gateway.Config {
 		c.TLSCertFile, c.TLSKeyFile = e.TLS.CertPath, e.TLS.KeyPath
 	}
 	c.ScrapeConfigFile, c.Shards = e.Config.ScrapeConfig, e.Config.Shards
+	c.Receivers = gateway.Receivers(e.Config.Receivers)
 	l := e.Config.Limits
 	c.Limits.MaxBodyBytes = l.MaxBodyBytes
 	c.Limits.MaxDecodedBytes = max(c.Limits.MaxDecodedBytes, l.MaxBodyBytes)

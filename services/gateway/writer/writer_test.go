@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -154,20 +155,24 @@ func (s *crashingStore) InsertLedger(ctx context.Context, token string, rows []s
 // come in. Afterwards raw rows, rollups and ledger must agree with what was sent.
 func TestDeliveryIsExactlyOnce(t *testing.T) {
 	r := newRig(t)
-	const batches, perBatch = 300, 50
+	const perBatch = 50
+	batches, kills := uint64(300), int64(60)
+	if os.Getenv("FAULTLINE_SOAK") != "" { // A thousand deaths, some minutes.
+		batches, kills = 6000, 1000
+	}
 	rnd := rand.New(rand.NewSource(42))
 	var crashes atomic.Int64
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		for i := range batches {
-			r.publish(t, batch(i, perBatch))
+			r.publish(t, batch(int(i), perBatch))
 		}
 	}()
 	cfg := writer.Default(model.SignalMetrics)
 	cfg.Linger = time.Millisecond
 	cfg.MaxMessages = 3
-	for crashes.Load() < 60 {
+	for crashes.Load() < kills {
 		// A round ends with a crash, or after a while when there is nothing left to do.
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		w := writer.New(cfg, model.SignalMetrics, 0, writer.Deps{Bus: r.bus, Log: r.log, Store: &crashingStore{DB: r.db, rnd: rnd, rate: 0.12, crash: cancel, n: &crashes}})
@@ -206,7 +211,7 @@ func TestDeliveryIsExactlyOnce(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", name, got, want)
 		}
 	}
-	const samples = batches * perBatch
+	samples := batches * perBatch
 	f("raw rows", "SELECT count() FROM samples_recent", samples)
 	f("ledger accepted", "SELECT sum(accepted) FROM ledger", samples)
 	f("ledger stored", "SELECT sum(stored) FROM ledger", samples)

@@ -215,8 +215,21 @@ SELECT
     tenant_id,
     metric_id,
     series_id,
-    first_ts + toIntervalMillisecond(i * step_ms + if(empty(offsets_ms), 0, offsets_ms[i + 1])) AS ts,
-    if(notEmpty(floats), floats[i + 1],
-       (mantissa0 + if(i = 0 OR empty(deltas), 0, cumulated[i])) / [1., 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15][scale + 1]) AS value
-FROM (SELECT *, arrayCumSum(deltas) AS cumulated FROM samples_packed WHERE NOT stale)
-ARRAY JOIN range(samples) AS i
+    time AS ts,
+    number AS value
+FROM
+(
+    -- Whole arrays are made first and joined once: an expression of a joined row would copy the block's arrays for every sample of it.
+    SELECT
+        tenant_id,
+        metric_id,
+        series_id,
+        arrayMap((i, offset) -> first_ts + toIntervalMillisecond(i * step_ms + offset),
+                 range(samples), if(empty(offsets_ms), arrayResize(offsets_ms, samples), offsets_ms)) AS times,
+        if(notEmpty(floats), floats,
+           arrayMap(c -> (mantissa0 + c) / [1., 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15][scale + 1],
+                    arrayPushFront(arrayCumSum(arrayResize(deltas, samples - 1)), 0))) AS numbers
+    FROM samples_packed
+    WHERE NOT stale
+)
+ARRAY JOIN times AS time, numbers AS number

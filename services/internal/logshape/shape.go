@@ -150,10 +150,13 @@ func (m *masker) tryObject(end, depth int) {
 	m.i++
 }
 
-// quoted masks a quoted string; a quote without an end is punctuation.
+// quoted masks a quoted string but for the method of a request line; a quote without an end is punctuation.
 func (m *masker) quoted(end int) {
 	q := m.s[m.i]
 	if j := closing(m.s, m.i, end); j >= 0 {
+		if w := method(m.s[m.i+1 : j]); w != "" {
+			m.word(w)
+		}
 		m.i = j + 1
 		m.mask()
 		return

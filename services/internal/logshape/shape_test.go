@@ -12,8 +12,9 @@ import (
 var same = [][]string{
 	{
 		`10.1.2.3 - - [20/Nov/2026:10:00:00 +0000] "GET /api/v1/orders/12 HTTP/1.1" 200 512 "-" "curl/8.5.0" rt=0.080 uct=0.002 urt=0.070`,
-		`190.77.2.213 - - [03/May/2027:23:59:59 -0730] "POST /login HTTP/1.1" 503 5 "https://shop.example.net/" "Mozilla/5.0 (X11; Linux)" rt=12.1 uct=0.1 urt=1`,
+		`190.77.2.213 - - [03/May/2027:23:59:59 -0730] "GET /login HTTP/1.1" 503 5 "https://shop.example.net/" "Mozilla/5.0 (X11; Linux)" rt=12.1 uct=0.1 urt=1`,
 	},
+	{`10.1.2.3 - - [20/Nov/2026:10:00:00 +0000] "POST /api/v1/orders/12 HTTP/1.1" 200 512 "-" "curl/8.5.0" rt=0.080 uct=0.002 urt=0.070`},
 	{
 		`{"ts":"2026-11-20T00:00:00.123456789Z","level":"info","msg":"order placed","trace_id":"af","user_id":7,"http":{"method":"POST","status":200}}`,
 		`{"ts":"2026-11-20T00:00:01Z", "level":"info", "msg":"order placed", "trace_id":"0123456789abcdef", "user_id":123456, "http":{"method":"GET","status":503}}`,

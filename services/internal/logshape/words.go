@@ -68,6 +68,26 @@ func isCalendar(w string) bool {
 	return false
 }
 
+// method returns the method of an HTTP request line as access logs quote it ("GET /path HTTP/1.1"), or nothing. What was asked for
+// varies; whether something was read or written is the kind of line.
+func method(s string) string {
+	i := 0
+	for i < len(s) && i < len("OPTIONS ") && s[i] != ' ' {
+		i++
+	}
+	if i+1 >= len(s) || s[i] != ' ' {
+		return ""
+	}
+	switch s[:i] {
+	case "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "CONNECT", "TRACE":
+		return s[:i]
+	}
+	return ""
+}
+
+// IsTextKey reports whether the value of a key says what kind of event a line is, so that its words belong to the shape.
+func IsTextKey(k string) bool { return isTextKey(k) }
+
 // isTextKey reports whether the value of a key says what kind of event a line is, so that its words belong to the shape.
 func isTextKey(k string) bool {
 	switch k {

@@ -358,3 +358,60 @@ func TestSystemAPI(t *testing.T) {
 		t.Errorf("samples_recent has %d rows, want 61", rows)
 	}
 }
+
+func TestLogPatterns(t *testing.T) {
+	s := start(t)
+	now := time.Now().Truncate(time.Minute)
+	logs := &model.Logs{Header: model.Header{Origin: model.Origin{Tenant: 1, Source: "t", Protocol: "t"}, ReceivedAtMS: now.UnixMilli()}, Resources: []model.Resource{{ID: 1, Service: "shop"}}}
+	add := func(body string, shape uint64, ago time.Duration, n int) {
+		for range n {
+			logs.ResourceIdx, logs.TimesNS, logs.ObservedNS = append(logs.ResourceIdx, 0), append(logs.TimesNS, now.Add(-ago).UnixNano()), append(logs.ObservedNS, 0)
+			logs.Severity, logs.ShapeHash, logs.Bodies = append(logs.Severity, 17), append(logs.ShapeHash, shape), append(logs.Bodies, body)
+		}
+	}
+	add("steady 1", 11, 5*time.Minute, 4)
+	add("steady 2", 11, 15*time.Minute, 4)
+	add("gone", 12, 15*time.Minute, 3)
+	add("fresh", 13, 2*time.Minute, 5)
+	add("rising", 14, 2*time.Minute, 6)
+	add("rising", 14, 12*time.Minute, 1)
+	if err := s.db.Admin.InsertLogs(t.Context(), fmt.Sprintf("t%d", lastToken.Add(1)), []*model.Logs{logs}); err != nil {
+		t.Fatal(err)
+	}
+	type page struct {
+		T     []int64 `json:"t"`
+		Items []struct {
+			Template string   `json:"template"`
+			Lines    int      `json:"lines"`
+			Before   int      `json:"lines_before"`
+			New      bool     `json:"new"`
+			V        []uint64 `json:"v"`
+		} `json:"items"`
+	}
+	for kind, want := range map[string]string{"all": "rising fresh steady 1", "new": "fresh", "gone": "gone", "more": "rising", "less": ""} {
+		p := get[page](t, s, fmt.Sprintf("/api/v1/log-patterns?kind=%s&start=%d&end=%d&buckets=10", kind, now.Add(-10*time.Minute).Unix(), now.Unix()))
+		var got []string
+		for _, i := range p.Items {
+			got = append(got, i.Template)
+			sum := 0
+			for _, v := range i.V {
+				sum += int(v)
+			}
+			if sum != i.Lines || len(i.V) != len(p.T) {
+				t.Errorf("%s: %d lines, %v", i.Template, i.Lines, i.V)
+			}
+		}
+		if kind == "all" && len(got) == 3 && got[2] == "steady 2" {
+			got[2] = "steady 1" // Either line may be the example.
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", kind, got, want)
+		}
+	}
+	if p := get[page](t, s, "/api/v1/log-patterns?service=other&start=now-20m"); len(p.Items) != 0 {
+		t.Errorf("%+v", p)
+	}
+	if p := get[page](t, s, "/api/v1/log-patterns?q=RISING&start=now-20m"); len(p.Items) != 1 {
+		t.Errorf("%+v", p)
+	}
+}

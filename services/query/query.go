@@ -22,6 +22,7 @@ import (
 	"github.com/faultline-io/faultline/services/query/console"
 	"github.com/faultline-io/faultline/services/query/limits"
 	"github.com/faultline-io/faultline/services/query/logsapi"
+	"github.com/faultline-io/faultline/services/query/patternsapi"
 	"github.com/faultline-io/faultline/services/query/problem"
 	"github.com/faultline-io/faultline/services/query/promapi"
 	"github.com/faultline-io/faultline/services/query/promstore"
@@ -185,6 +186,7 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	q.registerHosts()
 	q.registerServices()
 	logsapi.Register(q.api, router, logsapi.Deps{DB: q.deps.Store, Live: q.deps.Bus, Now: q.deps.Clock})
+	patternsapi.Register(q.api, patternsapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	tracesapi.Register(q.api, router, tracesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	q.registerHealth(router)
 	q.prom.Register(router)

@@ -20,6 +20,7 @@ var retained = []struct {
 	{"samples_5m", "ts", "metrics_5m"},
 	{"samples_1h", "ts", "metrics_1h"},
 	{"logs", "toDateTime(ts)", "logs"},
+	{"log_shape_counts", "minute", "metrics"},
 	{"spans", "toDateTime(ts)", "spans"},
 }
 

@@ -25,14 +25,18 @@ var shardKeys = map[string]string{
 	"histograms":      "series_id",
 	"exemplars":       "series_id",
 	"logs":            "resource_id",
-	"resources":       "resource_id",
-	"spans":           "cityHash64(trace_id)",
-	"trace_index":     "cityHash64(trace_id)",
-	"span_calls_1m":   "cityHash64(service)",
-	"entities":        "cityHash64(kind, id)",
-	"edges":           "cityHash64(from_kind, from_id)",
-	"ledger":          "seq",
-	"ledger_rejected": "cityHash64(source)",
+	// A shape's lines are spread as logs are; its rows on all shards add up.
+	"log_shapes":       "cityHash64(service, shape_hash)",
+	"log_shape_counts": "cityHash64(service, shape_hash)",
+	"log_templates":    "cityHash64(service, shape_hash)",
+	"resources":        "resource_id",
+	"spans":            "cityHash64(trace_id)",
+	"trace_index":      "cityHash64(trace_id)",
+	"span_calls_1m":    "cityHash64(service)",
+	"entities":         "cityHash64(kind, id)",
+	"edges":            "cityHash64(from_kind, from_id)",
+	"ledger":           "seq",
+	"ledger_rejected":  "cityHash64(source)",
 }
 
 // localOnly marks a table that exists on each shard for itself: it feeds a view and keeps no rows.

@@ -5,12 +5,23 @@ import (
 	"context"
 
 	"github.com/faultline-io/faultline/services/cmd/internal/launch"
+	"github.com/faultline-io/faultline/services/correlator/patterns"
+	"github.com/faultline-io/faultline/services/internal/app"
+	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
 )
 
-// Role is the correlator. It has the connections and the health of a process; detection is added to Start as it is built.
+// Role is the correlator: so far it keeps the dictionary of log templates.
 func Role() launch.Role {
-	return launch.Role{
-		Name: "correlator", Short: "Watch telemetry and open incidents",
-		Start: func(context.Context, *launch.Env) error { return nil },
+	return launch.Role{Name: "correlator", Short: "Watch telemetry and open incidents", Start: start}
+}
+
+// start adds the correlator's services. It reads all tenants, so it is a writer to the store, not a reader.
+func start(_ context.Context, e *launch.Env) error {
+	db, err := clickhouse.Open(clickhouse.Options{DSN: e.Store.DSN(launch.RoleWriter), MaxConns: 2, Log: e.Log})
+	if err != nil {
+		return err
 	}
+	e.Add(app.StageBus, app.Closer("correlator-store", db.Close))
+	e.Add(app.StageProcess, patterns.New(patterns.Default(), patterns.Deps{Store: db, Log: e.Log, Metrics: e.Metrics}))
+	return nil
 }

@@ -33,6 +33,8 @@ type Core struct {
 	Log    *slog.Logger
 	// Shape hashes the masked tokens of a log body.
 	Shape func(body string) uint64
+	// Pipeline processes what passes the builders; nil leaves all as it comes.
+	Pipeline Pipeline
 }
 
 // Sender is who sent a request, as authentication and headers tell.
@@ -54,7 +56,10 @@ type Request struct {
 	parts    map[model.Signal]int
 	rejected []count
 	noted    []count
+	dropped  []count
 	accepted int
+	stages   Stages
+	refusal  error
 }
 
 type count struct {
@@ -66,7 +71,11 @@ type count struct {
 // NewRequest starts a request of a sender, received now.
 func (c *Core) NewRequest(s Sender) *Request {
 	now := c.Clock()
-	return &Request{Sender: s, ReceivedAt: now, Window: c.Limits.Window(now)}
+	r := &Request{Sender: s, ReceivedAt: now, Window: c.Limits.Window(now)}
+	if c.Pipeline != nil {
+		r.stages = c.Pipeline.Stages(r)
+	}
+	return r
 }
 
 // Header returns the header of the next batch of this request. A batch of our agent keeps its identity; when it has to be cut,
@@ -90,6 +99,28 @@ func (r *Request) Header(signal model.Signal) model.Header {
 // Reject counts n items of the request that are refused.
 func (r *Request) Reject(signal model.Signal, reason string, n int) {
 	r.rejected = bump(r.rejected, signal, reason, n)
+}
+
+// Drop counts n items that the operator does not want: they are in the ledger, and to the sender they are taken.
+func (r *Request) Drop(signal model.Signal, reason string, n int) {
+	r.dropped = bump(r.dropped, signal, reason, n)
+}
+
+// Refuse makes the next Split or Flush of the request's builders fail with err, so that the sender comes back with all of it. What
+// was published before stays.
+func (r *Request) Refuse(err error) {
+	if r.refusal == nil {
+		r.refusal = err
+	}
+}
+
+// Dropped returns how many items the pipeline dropped.
+func (r *Request) Dropped() int {
+	var n uint64
+	for i := range r.dropped {
+		n += r.dropped[i].n
+	}
+	return int(n)
 }
 
 // Note counts n items that are stored, but not whole.
@@ -143,6 +174,9 @@ func (c *Core) Finish(r *Request) {
 		c.Rejected.Add(&r.Origin, x.signal, x.reason, x.n)
 	}
 	for _, x := range r.noted {
+		c.Rejected.Add(&r.Origin, x.signal, x.reason, x.n)
+	}
+	for _, x := range r.dropped {
 		c.Rejected.Add(&r.Origin, x.signal, x.reason, x.n)
 	}
 }

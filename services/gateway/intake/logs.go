@@ -15,6 +15,11 @@ import (
 const (
 	maxBatchRecords  = 20_000
 	maxBatchLogBytes = 1 << 20
+	// An agent's batch is cut by what came in, since its parts must be the same when it is sent again, and what the pipeline makes of
+	// it may then differ. Half of the above leaves room for what a stage adds.
+	maxAgentBatchLogBytes = 512 << 10
+	// scanSlack is how much of a line beyond its limit the pipeline sees, so that a secret across the cut is recognized.
+	scanSlack = 4 << 10
 )
 
 // Record is one log record as a receiver hands it over. Its strings may alias the request's buffer.
@@ -38,6 +43,12 @@ type Logs struct {
 	idx   int // of res in the batch, -1 when it is not there yet
 	attrs []model.Label
 	bytes int
+	// Of what came in since the last flush, for an agent's batch.
+	seen, seenBytes int
+	// drop is why the records of the resource go no further; rec and recAttrs are the record while stages work on it.
+	drop     string
+	rec      Record
+	recAttrs []model.Label
 	// Whether a record of the batch has one: a column that none has is left out.
 	anyAttrs, anyTrace bool
 }
@@ -56,6 +67,8 @@ func (c *Core) Logs(req *Request) *Logs {
 func (b *Logs) Close() {
 	b.reset()
 	b.core, b.req, b.res = nil, nil, model.Resource{}
+	b.rec = Record{}
+	clear(b.recAttrs[:cap(b.recAttrs)])
 	if cap(b.batch.Bodies) <= 2*maxBatchRecords && cap(b.attrs) <= 1<<18 {
 		logsPool.Put(b)
 	}
@@ -70,6 +83,7 @@ func (b *Logs) reset() {
 	clear(l.Resources)
 	clear(b.attrs)
 	b.attrs = b.attrs[:0]
+	b.seen, b.seenBytes = 0, 0
 	*l = model.Logs{
 		Resources: l.Resources[:0], ResourceIdx: l.ResourceIdx[:0], TimesNS: l.TimesNS[:0], ObservedNS: l.ObservedNS[:0],
 		Severity: l.Severity[:0], ShapeHash: l.ShapeHash[:0], Bodies: l.Bodies[:0], Attributes: l.Attributes[:0],
@@ -80,6 +94,10 @@ func (b *Logs) reset() {
 
 // SetResource names the resource of the records that follow. attrs is kept until the builder is closed.
 func (b *Logs) SetResource(attrs []model.Label) {
+	b.drop = ""
+	if b.req.stages != nil {
+		attrs, b.drop = b.req.stages.Resource(model.SignalLogs, attrs)
+	}
 	b.res = NewResource(attrs)
 	b.idx = -1
 }
@@ -94,6 +112,18 @@ func NewResource(attrs []model.Label) model.Resource {
 
 // Add adds a record, or counts it as refused when its time is out of bounds.
 func (b *Logs) Add(r *Record) bool {
+	b.seen++
+	b.seenBytes += len(r.Body) + 40
+	for i := range r.Attributes {
+		b.seenBytes += len(r.Attributes[i].Name) + len(r.Attributes[i].Value)
+	}
+	if b.req.stages != nil {
+		if reason := b.process(r); reason != "" {
+			b.req.Drop(model.SignalLogs, reason, 1)
+			return true
+		}
+		r = &b.rec
+	}
 	at := r.TimeNS
 	if at == 0 {
 		at = r.ObservedNS
@@ -122,6 +152,22 @@ func (b *Logs) Add(r *Record) bool {
 	b.anyTrace = b.anyTrace || r.TraceID != "" || r.SpanID != ""
 	b.bytes += len(body) + 40
 	return true
+}
+
+// process takes a copy of the record through the stages.
+func (b *Logs) process(r *Record) string {
+	if b.drop != "" {
+		return b.drop
+	}
+	b.rec = *r
+	b.recAttrs = append(b.recAttrs[:0], r.Attributes...)
+	b.rec.Attributes = b.recAttrs
+	b.rec.Body = Cut(b.rec.Body, b.core.Limits.MaxLineBytes+scanSlack)
+	reason := b.req.stages.Log(&b.rec, &b.res)
+	if cap(b.rec.Attributes) > cap(b.recAttrs) {
+		b.recAttrs = b.rec.Attributes
+	}
+	return reason
 }
 
 func (b *Logs) addResource() int {
@@ -189,7 +235,14 @@ func Valid(s string) string {
 
 // Split publishes what was gathered when it fills a message.
 func (b *Logs) Split(ctx context.Context) error {
-	if len(b.batch.TimesNS) < maxBatchRecords && b.bytes < maxBatchLogBytes {
+	if b.req.refusal != nil {
+		return b.req.refusal
+	}
+	if b.req.AgentID != "" {
+		if b.seen < maxBatchRecords && b.seenBytes < maxAgentBatchLogBytes {
+			return nil
+		}
+	} else if len(b.batch.TimesNS) < maxBatchRecords && b.bytes < maxBatchLogBytes {
 		return nil
 	}
 	return b.Flush(ctx)
@@ -197,8 +250,15 @@ func (b *Logs) Split(ctx context.Context) error {
 
 // Flush publishes what was gathered, if anything.
 func (b *Logs) Flush(ctx context.Context) error {
+	if b.req.refusal != nil {
+		return b.req.refusal
+	}
 	n := b.batch.Len()
 	if n == 0 {
+		if b.seen > 0 {
+			b.req.skipPart(model.SignalLogs, b.core.Shards)
+		}
+		b.reset()
 		return nil
 	}
 	l := b.batch

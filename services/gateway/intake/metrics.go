@@ -46,7 +46,15 @@ type Metrics struct {
 	announce  func(model.Series)
 	// The shard of each run, histogram and exemplar, when there is more than one shard.
 	runShards, histShards, exemplarShards []uint8
-	families                              map[string]struct{}
+	// stages process the samples; drop is why those of the current series go no further. The other three are what stages said once.
+	stages MetricStages
+	drop   string
+	key    uint64
+	every  bool
+	each   bool
+	// seen counts what came in since the last flush, for an agent's batch.
+	seen     int
+	families map[string]struct{}
 }
 
 var metricsPool = sync.Pool{New: func() any {
@@ -62,6 +70,12 @@ func (c *Core) Metrics(req *Request) *Metrics {
 	b.table = c.Index.Tenant(req.Tenant)
 	b.nowSec = uint32(req.ReceivedAt.Unix())
 	b.Shard = series.TargetHash
+	b.drop, b.key, b.every, b.each = "", 0, false, false
+	if req.stages != nil {
+		if b.stages = req.stages.Metrics(); b.stages != nil {
+			b.key, b.every, b.each = b.stages.Key(), b.stages.EverySeries(), b.stages.EverySample()
+		}
+	}
 	return b
 }
 
@@ -70,7 +84,7 @@ func (b *Metrics) Close() {
 	b.table.Forget(b.batch.Announced)
 	b.reset()
 	clear(b.families)
-	b.core, b.req, b.table, b.Shard, b.Flushed = nil, nil, nil, nil, nil
+	b.core, b.req, b.table, b.Shard, b.Flushed, b.stages = nil, nil, nil, nil, nil, nil
 	if cap(b.batch.Values) <= 4*maxBatchSamples {
 		metricsPool.Put(b)
 	}
@@ -87,7 +101,7 @@ func (b *Metrics) reset() {
 		Stale: m.Stale[:0], Announced: m.Announced[:0], Metadata: m.Metadata[:0], Histograms: m.Histograms[:0],
 		Exemplars: m.Exemplars[:0],
 	}
-	b.announced, b.open, b.multi = 0, false, false
+	b.announced, b.open, b.multi, b.seen = 0, false, false, 0
 	b.runShards, b.histShards, b.exemplarShards = b.runShards[:0], b.histShards[:0], b.exemplarShards[:0]
 }
 
@@ -103,12 +117,28 @@ func (b *Metrics) addSeries(s model.Series) {
 func (b *Metrics) Begin() string {
 	var reason string
 	b.open = false
+	if b.stages != nil {
+		if b.drop = b.stages.Series(&b.Labels); b.drop != "" {
+			b.ref = series.Ref{ID: b.Labels.Hash()}
+			return ""
+		}
+		if ref, ok := b.table.Known(&b.Labels, b.nowSec); ok {
+			b.ref = ref
+			return ""
+		}
+		b.stages.Fresh(&b.Labels)
+	}
 	b.ref, reason = b.table.Resolve(&b.Labels, b.nowSec, b.Shard, b.announce)
 	return reason
 }
 
 // RawKey returns the key of labels that a sender writes as raw, for Prefetch, BeginKey and Remember.
-func (b *Metrics) RawKey(raw []byte) uint64 { return b.table.RawKey(raw) }
+func (b *Metrics) RawKey(raw []byte) uint64 {
+	if k := b.table.RawKey(raw) ^ b.key; k != 0 {
+		return k
+	}
+	return 1
+}
 
 // Prefetch prepares for BeginKey with each of keys.
 func (b *Metrics) Prefetch(keys []uint64) { b.table.Prefetch(keys) }
@@ -116,24 +146,53 @@ func (b *Metrics) Prefetch(keys []uint64) { b.table.Prefetch(keys) }
 // BeginKey is Begin for a series by the key of its raw labels, without reading them. It returns false when the labels must be read;
 // Remember spares that the next time.
 func (b *Metrics) BeginKey(key uint64) bool {
+	if b.every {
+		return false
+	}
 	ref, ok := b.table.ResolveKey(key, b.nowSec)
 	if ok {
-		b.open, b.ref = false, ref
+		b.open, b.ref, b.drop = false, ref, ""
 	}
 	return ok
 }
 
 // Remember says that key is that of the labels of the series that Begin started.
-func (b *Metrics) Remember(key uint64) { b.table.Remember(key, b.ref, b.nowSec) }
+func (b *Metrics) Remember(key uint64) {
+	if b.drop == "" && !b.every {
+		b.table.Remember(key, b.ref, b.nowSec)
+	}
+}
 
 // ID returns the identity of the series that Begin started.
 func (b *Metrics) ID() uint64 { return b.ref.ID }
 
+// dropped reports whether an item of the current series goes no further, and counts it.
+func (b *Metrics) dropped() bool {
+	if b.drop == "" {
+		return false
+	}
+	b.req.Drop(model.SignalMetrics, b.drop, 1)
+	return true
+}
+
+// refused reports whether a stage wants a sample to go no further, and counts it.
+func (b *Metrics) refused(ms int64, v float64) bool {
+	reason := b.stages.Sample(ms, v)
+	if reason != "" {
+		b.req.Drop(model.SignalMetrics, reason, 1)
+	}
+	return reason != ""
+}
+
 // Sample adds a sample of the series and returns true, or counts it as refused when its time is out of bounds.
 func (b *Metrics) Sample(ms int64, v float64) bool {
+	b.seen++
 	if ms > b.req.Window.MaxMS || ms < b.req.Window.MinMS {
 		b.req.Reject(model.SignalMetrics, b.req.Window.Reason(ms), 1)
 		return false
+	}
+	if b.dropped() || b.each && b.refused(ms, v) {
+		return true
 	}
 	m := &b.batch
 	if b.open {
@@ -159,9 +218,13 @@ func (b *Metrics) Sample(ms int64, v float64) bool {
 
 // Histogram is Sample for a native histogram.
 func (b *Metrics) Histogram(h model.HistogramSample) bool {
+	b.seen++
 	if reason := b.req.Window.Reason(h.TimeMS); reason != "" {
 		b.req.Reject(model.SignalMetrics, reason, 1)
 		return false
+	}
+	if b.dropped() || b.each && b.refused(h.TimeMS, math.NaN()) {
+		return true
 	}
 	h.MetricID, h.SeriesID = b.ref.MetricID, b.ref.ID
 	b.batch.Histograms = append(b.batch.Histograms, h)
@@ -171,9 +234,16 @@ func (b *Metrics) Histogram(h model.HistogramSample) bool {
 
 // Exemplar is Sample for an exemplar.
 func (b *Metrics) Exemplar(e model.Exemplar) bool {
+	b.seen++
+	if b.dropped() {
+		return true
+	}
 	if reason := b.req.Window.Reason(e.TimeMS); reason != "" {
 		b.req.Reject(model.SignalMetrics, reason, 1)
 		return false
+	}
+	if b.stages != nil {
+		b.stages.Exemplar(&e)
 	}
 	e.MetricID, e.SeriesID = b.ref.MetricID, b.ref.ID
 	b.batch.Exemplars = append(b.batch.Exemplars, e)
@@ -202,13 +272,16 @@ func (b *Metrics) HasFamily(family string) bool {
 
 // Split publishes what was gathered when it fills a message. Call it between series.
 func (b *Metrics) Split(ctx context.Context) error {
+	if b.req.refusal != nil {
+		return b.req.refusal
+	}
 	n := len(b.batch.Values)
 	rich := len(b.batch.Histograms) + len(b.batch.Exemplars)
 	if b.req.AgentID != "" {
-		if n+rich < maxAgentBatchSamples {
+		if b.seen < maxAgentBatchSamples {
 			return nil
 		}
-	} else if n < maxBatchSamples && b.announced < maxBatchAnnounced && rich < maxBatchRich {
+	} else if n < maxBatchSamples && (b.stages == nil || b.stages.Waiting() < maxBatchSamples) && b.announced < maxBatchAnnounced && rich < maxBatchRich {
 		return nil
 	}
 	return b.Flush(ctx)
@@ -216,17 +289,27 @@ func (b *Metrics) Split(ctx context.Context) error {
 
 // Flush publishes what was gathered, if anything. After an error the series of the batch are announced again.
 func (b *Metrics) Flush(ctx context.Context) error {
+	if b.req.refusal != nil {
+		return b.req.refusal
+	}
 	m := &b.batch
 	if m.Len() == 0 && len(m.Announced) == 0 && len(m.Metadata) == 0 {
-		return nil
-	}
-	if err := b.publish(ctx); err != nil {
+		if b.seen > 0 {
+			b.req.skipPart(model.SignalMetrics, b.core.Shards)
+		}
+	} else if err := b.publish(ctx); err != nil {
 		b.table.Forget(m.Announced)
 		b.reset()
+		if b.stages != nil {
+			b.stages.Failed()
+		}
 		return err
 	}
 	b.req.accepted += m.Len()
 	b.reset()
+	if b.stages != nil {
+		b.stages.Published()
+	}
 	if b.Flushed != nil {
 		b.Flushed()
 	}

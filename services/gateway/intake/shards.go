@@ -25,10 +25,11 @@ func (b *Metrics) publishShards(ctx context.Context) error {
 	n := b.core.Shards
 	return b.req.eachShard(n, func(shard int) error {
 		m := b.shardOf(shard)
+		h := b.req.Header(model.SignalMetrics) // also of a shard that has nothing: the parts of an agent's batch keep their names
 		if m.Len() == 0 && len(m.Announced) == 0 && len(m.Metadata) == 0 {
 			return nil
 		}
-		m.Header = b.req.Header(model.SignalMetrics)
+		m.Header = h
 		return b.core.Sink.PublishMetrics(ctx, b.req, m)
 	})
 }
@@ -102,10 +103,10 @@ func (b *Logs) publishShards(ctx context.Context, all *model.Logs) error {
 				l.TraceIDs, l.SpanIDs = append(l.TraceIDs, all.TraceIDs[i]), append(l.SpanIDs, all.SpanIDs[i])
 			}
 		}
+		l.Header = b.req.Header(model.SignalLogs)
 		if l.Len() == 0 {
 			return nil
 		}
-		l.Header = b.req.Header(model.SignalLogs)
 		return b.core.Sink.PublishLogs(ctx, b.req, l)
 	})
 }
@@ -119,10 +120,10 @@ func (b *Spans) publishShards(ctx context.Context) error {
 				x.Spans = append(x.Spans, b.batch.Spans[i])
 			}
 		}
+		x.Header = b.req.Header(model.SignalSpans)
 		if x.Len() == 0 {
 			return nil
 		}
-		x.Header = b.req.Header(model.SignalSpans)
 		return b.core.Sink.PublishSpans(ctx, b.req, x)
 	})
 }

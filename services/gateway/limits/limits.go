@@ -3,6 +3,7 @@
 package limits
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -127,4 +128,14 @@ const (
 	// Truncated and AttributesDropped count items that were stored, but not whole.
 	Truncated         = "truncated"
 	AttributesDropped = "attributes_dropped"
+	// Redacted counts items in which secrets were replaced.
+	Redacted = "redacted"
+	// Dropped, Sampled, RateLimited and Aggregated count items that the operator's pipeline let go no further.
+	Dropped     = "dropped"
+	Sampled     = "sampled"
+	RateLimited = "rate_limited"
+	Aggregated  = "aggregated"
 )
+
+// ErrRateLimited is wrapped by the refusal of a whole request because its sender is over its rate.
+var ErrRateLimited = errors.New("over the rate that the pipeline allows")

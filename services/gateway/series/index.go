@@ -65,6 +65,11 @@ type Table struct {
 	table  *table
 }
 
+// Known returns the series of l when it was announced and is not due again.
+func (t *Table) Known(l *Labels, nowSec uint32) (Ref, bool) {
+	return t.table.known(l.Hash(), nowSec)
+}
+
 // Resolve gives the series of l its identity. When the series must be announced with this batch, announce is called with a copy
 // of it. A series that cannot be is refused with a reason. shard is the hash of the resource or target the series belongs to; it
 // is asked for only when the series is not known.

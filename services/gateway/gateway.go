@@ -18,6 +18,7 @@ import (
 	"github.com/faultline-io/faultline/services/gateway/limits"
 	"github.com/faultline-io/faultline/services/gateway/lokipush"
 	"github.com/faultline-io/faultline/services/gateway/otlp"
+	"github.com/faultline-io/faultline/services/gateway/pipeline"
 	"github.com/faultline-io/faultline/services/gateway/promwrite"
 	"github.com/faultline-io/faultline/services/gateway/series"
 	"github.com/faultline-io/faultline/services/internal/bus"
@@ -37,7 +38,9 @@ type Config struct {
 	RequireKey bool
 	// ScrapeConfigFile is a Prometheus configuration with scrape_configs; empty turns scraping off.
 	ScrapeConfigFile string
-	Receivers        Receivers
+	// PipelineFile says what is done with telemetry on its way (package pipeline); empty redacts secrets and does nothing else.
+	PipelineFile string
+	Receivers    Receivers
 	// Shards is the number of shards of the telemetry streams: a power of two of at most series.MaxShards.
 	Shards int
 	Limits limits.Limits
@@ -108,6 +111,7 @@ type Gateway struct {
 	cfg      Config
 	deps     Deps
 	core     *intake.Core
+	pipeline *pipeline.Holder
 	budget   *limits.Budget
 	buffers  limits.Buffers
 	decoder  limits.Decoder
@@ -156,12 +160,19 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		Log:      deps.Log,
 		Shape:    deps.Shape,
 	}
+	if g.pipeline, err = pipeline.NewHolder(pipeline.Deps{File: cfg.PipelineFile, Core: g.core, Metrics: deps.Metrics, Log: deps.Log}); err != nil {
+		return nil, err
+	}
+	g.core.Pipeline = g.pipeline
 	g.promw = promwrite.New(g.core)
 	g.otlp = otlp.New(g.core)
 	g.loki = lokipush.New(g.core)
 	g.handler = g.router()
 	return g, nil
 }
+
+// Reload reads the pipeline's file again. Errors: errs.Invalid with file and line, and then all stays as it was.
+func (g *Gateway) Reload() error { return g.pipeline.Reload() }
 
 // Rejections returns the counts of refused items since the start.
 func (g *Gateway) Rejections() []limits.Rejection { return g.core.Rejected.Total() }

@@ -333,6 +333,9 @@ func statusOf(err error) (int, string) {
 	case errors.Is(err, limits.ErrEncoding), errors.Is(err, errContentType):
 		return http.StatusUnsupportedMediaType, limits.InvalidType
 	}
+	if errors.Is(err, limits.ErrRateLimited) {
+		return http.StatusTooManyRequests, limits.RateLimited
+	}
 	switch errs.KindOf(err) {
 	case errs.Invalid:
 		return http.StatusBadRequest, limits.InvalidData

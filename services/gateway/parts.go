@@ -20,7 +20,7 @@ import (
 // Parts returns the services of the gateway that run by themselves: the OTLP listeners, the scraper, and the one that hands
 // counts of refused items on. What Handler serves runs on the process's shared listener.
 func (g *Gateway) Parts() []app.Service {
-	var out []app.Service
+	out := []app.Service{g.pipeline}
 	if g.cfg.OTLPGRPCAddr != "" {
 		out = append(out, newListener("gateway-otlp-grpc", g.cfg.OTLPGRPCAddr, g.runGRPC))
 	}

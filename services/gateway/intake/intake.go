@@ -101,6 +101,15 @@ func (r *Request) Reject(signal model.Signal, reason string, n int) {
 	r.rejected = bump(r.rejected, signal, reason, n)
 }
 
+// Resource returns the attributes of a resource as the pipeline makes them, and why what belongs to it goes no further, if so. The
+// builders of logs and spans call it themselves.
+func (r *Request) Resource(signal model.Signal, attrs []model.Label) ([]model.Label, string) {
+	if r.stages == nil {
+		return attrs, ""
+	}
+	return r.stages.Resource(signal, attrs)
+}
+
 // Drop counts n items that the operator does not want: they are in the ledger, and to the sender they are taken.
 func (r *Request) Drop(signal model.Signal, reason string, n int) {
 	r.dropped = bump(r.dropped, signal, reason, n)

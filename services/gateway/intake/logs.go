@@ -94,10 +94,7 @@ func (b *Logs) reset() {
 
 // SetResource names the resource of the records that follow. attrs is kept until the builder is closed.
 func (b *Logs) SetResource(attrs []model.Label) {
-	b.drop = ""
-	if b.req.stages != nil {
-		attrs, b.drop = b.req.stages.Resource(model.SignalLogs, attrs)
-	}
+	attrs, b.drop = b.req.Resource(model.SignalLogs, attrs)
 	b.res = NewResource(attrs)
 	b.idx = -1
 }

@@ -47,11 +47,12 @@ type Metrics struct {
 	// The shard of each run, histogram and exemplar, when there is more than one shard.
 	runShards, histShards, exemplarShards []uint8
 	// stages process the samples; drop is why those of the current series go no further. The other three are what stages said once.
-	stages MetricStages
-	drop   string
-	key    uint64
-	every  bool
-	each   bool
+	stages  MetricStages
+	dropAll string
+	drop    string
+	key     uint64
+	every   bool
+	each    bool
 	// seen counts what came in since the last flush, for an agent's batch.
 	seen     int
 	families map[string]struct{}
@@ -70,7 +71,7 @@ func (c *Core) Metrics(req *Request) *Metrics {
 	b.table = c.Index.Tenant(req.Tenant)
 	b.nowSec = uint32(req.ReceivedAt.Unix())
 	b.Shard = series.TargetHash
-	b.drop, b.key, b.every, b.each = "", 0, false, false
+	b.drop, b.dropAll, b.key, b.every, b.each = "", "", 0, false, false
 	if req.stages != nil {
 		if b.stages = req.stages.Metrics(); b.stages != nil {
 			b.key, b.every, b.each = b.stages.Key(), b.stages.EverySeries(), b.stages.EverySample()
@@ -118,7 +119,11 @@ func (b *Metrics) Begin() string {
 	var reason string
 	b.open = false
 	if b.stages != nil {
-		if b.drop = b.stages.Series(&b.Labels); b.drop != "" {
+		b.drop = b.dropAll
+		if b.drop == "" {
+			b.drop = b.stages.Series(&b.Labels)
+		}
+		if b.drop != "" {
 			b.ref = series.Ref{ID: b.Labels.Hash()}
 			return ""
 		}
@@ -131,6 +136,9 @@ func (b *Metrics) Begin() string {
 	b.ref, reason = b.table.Resolve(&b.Labels, b.nowSec, b.Shard, b.announce)
 	return reason
 }
+
+// Drop makes all series from now on go no further, for the reason that Request.Resource gave; "" ends that.
+func (b *Metrics) Drop(reason string) { b.dropAll = reason }
 
 // RawKey returns the key of labels that a sender writes as raw, for Prefetch, BeginKey and Remember.
 func (b *Metrics) RawKey(raw []byte) uint64 {

@@ -31,10 +31,7 @@ func (c *Core) Spans(req *Request) *Spans { return &Spans{core: c, req: req, idx
 
 // SetResource names the resource of the spans that follow. attrs is kept.
 func (b *Spans) SetResource(attrs []model.Label) {
-	b.drop = ""
-	if b.req.stages != nil {
-		attrs, b.drop = b.req.stages.Resource(model.SignalSpans, attrs)
-	}
+	attrs, b.drop = b.req.Resource(model.SignalSpans, attrs)
 	b.res = NewResource(attrs)
 	b.idx = -1
 }

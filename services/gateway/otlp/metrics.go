@@ -63,6 +63,8 @@ func (w *metricWalk) resourceMetrics(ctx context.Context, data []byte) error {
 	if err != nil {
 		return err
 	}
+	attrs, reason := w.req.Resource(model.SignalMetrics, attrs)
+	w.b.Drop(reason)
 	w.setResource(attrs)
 	m := wire.Read(data)
 	for m.Next() {

@@ -60,7 +60,9 @@ type named struct {
 
 // condition is a compiled whenConfig.
 type condition struct {
-	signals  signals
+	signals signals
+	// asked are the signals that were named, before those without what is asked for were left out.
+	asked    signals
 	source   matcher
 	protocol matcher
 	service  matcher
@@ -78,6 +80,7 @@ type condition struct {
 
 func (w *whenConfig) compile() (*condition, error) {
 	c := &condition{signals: signals{true, true, true}}
+	c.asked = c.signals
 	if w == nil {
 		return c, nil
 	}
@@ -96,6 +99,7 @@ func (w *whenConfig) compile() (*condition, error) {
 			}
 		}
 	}
+	c.asked = c.signals
 	var err error
 	one := func(key string, t texts) matcher {
 		m, e := compileMatcher(t)

@@ -157,6 +157,7 @@ func Parse(name string, data []byte) (*Pipeline, error) {
 
 // add appends a stage.
 func (p *Pipeline) add(s *stage) {
+	s.index = len(p.stages)
 	p.stages = append(p.stages, s)
 	if s.onResource() {
 		p.resources = append(p.resources, s)

@@ -20,10 +20,32 @@ type processor struct {
 	req    *intake.Request
 	// place counts the records of the request.
 	place int
+	// noted says that the item at hand counts as redacted already.
+	noted bool
 	// What the stages work in, kept from one item to the next.
 	fields   []model.Label
 	labels   []prompb.Label
 	admitted []admission
+	// views are the resource at hand as it was before each stage that changed it, by signal: a condition sees what the stages
+	// before it made.
+	views map[model.Signal][]view
+}
+
+// view is a resource as the stages up to an index see it.
+type view struct {
+	upto int
+	res  model.Resource
+}
+
+// seen returns the resource as a stage sees it.
+func (x *processor) seen(signal model.Signal, s *stage, res *model.Resource) *model.Resource {
+	vs := x.views[signal]
+	for i := range vs {
+		if s.index <= vs[i].upto {
+			return &vs[i].res
+		}
+	}
+	return res
 }
 
 var _ intake.Stages = (*processor)(nil)
@@ -33,9 +55,12 @@ func (x *processor) Resource(signal model.Signal, attrs []model.Label) ([]model.
 	if x.p.secrets == nil && len(x.p.resources) == 0 {
 		return attrs, ""
 	}
-	var res model.Resource
 	if len(x.p.resources) > 0 {
-		res = intake.NewResource(attrs)
+		res := intake.NewResource(attrs)
+		if x.views == nil {
+			x.views = map[model.Signal][]view{}
+		}
+		x.views[signal] = x.views[signal][:0]
 		for _, s := range x.p.resources {
 			sub := subject{signal: signal, req: x.req, res: &res}
 			if !s.when.holds(&sub) {
@@ -52,6 +77,7 @@ func (x *processor) Resource(signal model.Signal, attrs []model.Label) ([]model.
 				}
 				attrs = out
 			}
+			x.views[signal] = append(x.views[signal], view{s.index, res})
 			res = intake.NewResource(attrs)
 		}
 	}
@@ -102,10 +128,11 @@ func (x *processor) redactResource(r *redact.Redactor, signal model.Signal, attr
 // Log implements intake.Stages.
 func (x *processor) Log(r *intake.Record, res *model.Resource) string {
 	x.place++
+	x.noted = false
 	if len(x.p.logs) > 0 {
 		sub := subject{signal: model.SignalLogs, req: x.req, res: res, rec: r}
 		for _, s := range x.p.logs {
-			sub.attrs = r.Attributes
+			sub.attrs, sub.res = r.Attributes, x.seen(model.SignalLogs, s, res)
 			if !s.when.holds(&sub) {
 				continue
 			}
@@ -186,17 +213,21 @@ func (x *processor) count(signal model.Signal, hits *redact.Hits) bool {
 	if !hits.Any() {
 		return false
 	}
-	x.req.Note(signal, limits.Redacted, 1)
+	if !x.noted { // an item counts once, whatever was in it
+		x.req.Note(signal, limits.Redacted, 1)
+		x.noted = true
+	}
 	x.h.redactions(signal, hits)
 	return true
 }
 
 // Span implements intake.Stages.
 func (x *processor) Span(s *model.Span, res *model.Resource) string {
+	x.noted = false
 	if len(x.p.spans) > 0 {
 		sub := subject{signal: model.SignalSpans, req: x.req, res: res, span: s}
 		for _, st := range x.p.spans {
-			sub.attrs = s.Attributes
+			sub.attrs, sub.res = s.Attributes, x.seen(model.SignalSpans, st, res)
 			if !st.when.holds(&sub) {
 				continue
 			}

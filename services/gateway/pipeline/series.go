@@ -125,6 +125,7 @@ func (m *metricProcessor) relabel(s *stage, l *series.Labels) bool {
 // Fresh implements intake.MetricStages: labels are redacted once, when a series is new or due again.
 func (m *metricProcessor) Fresh(l *series.Labels) {
 	var hits redact.Hits
+	m.x.noted = false
 	for _, s := range m.x.p.series {
 		if s.kind != kindRedact {
 			continue
@@ -188,6 +189,7 @@ func (m *metricProcessor) limit(s *stage) string {
 // Exemplar implements intake.MetricStages.
 func (m *metricProcessor) Exemplar(e *model.Exemplar) {
 	var hits redact.Hits
+	m.x.noted = false
 	for _, s := range m.x.p.series {
 		if s.kind == kindRedact && !s.when.needsLabels() {
 			sub := subject{signal: model.SignalMetrics, req: m.x.req}

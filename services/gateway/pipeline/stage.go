@@ -28,6 +28,8 @@ type stage struct {
 	name string
 	kind kind
 	when *condition
+	// index is the place of the stage in the file.
+	index int
 
 	relabel   *relabeler
 	parse     *parsing
@@ -92,7 +94,7 @@ func (s *stage) checkRelabel() error {
 		if !s.when.ofResource() {
 			return errors.New("relabel with target resource is done once for each resource, so its condition may speak of signal, source, protocol, service, host and resource only")
 		}
-		fallthrough
+		*sig = s.when.asked // the metrics of OTLP have a resource too
 	default:
 		if !sig.logs && !sig.spans {
 			return fmt.Errorf("target %s is for logs and spans", s.relabel.target)

@@ -36,6 +36,7 @@ type Config struct {
 	Log        Log
 
 	ScrapeConfig string
+	Pipeline     string // File with the processing on the way; empty is the default.
 	Shards       int
 	StopTimeout  time.Duration
 }

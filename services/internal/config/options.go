@@ -86,6 +86,7 @@ func (c *Config) dataOptions() []Option {
 		{"limits.max_label_value_bytes", "longest label value", integer(&c.Limits.MaxLabelValueBytes)},
 		{"limits.max_series", "most active series of a tenant", integer(&c.Limits.MaxSeries)},
 		{"limits.max_future", "how far ahead of our clock a time stamp may be", duration(&c.Limits.MaxFuture)},
+		{"pipeline", "file with what is done to telemetry on its way (docs/pipeline.md); empty redacts secrets and nothing else", str(&c.Pipeline)},
 		{"scrape_config", "Prometheus configuration file with scrape_configs; empty is no scraping", str(&c.ScrapeConfig)},
 	}
 }

@@ -38,8 +38,9 @@ type Env struct {
 	// Metrics are the process' own, served at /metrics.
 	Metrics *metrics.Set
 
-	group *app.Group
-	mux   *http.ServeMux
+	group   *app.Group
+	mux     *http.ServeMux
+	reloads reloads
 }
 
 // Add starts services in a stage of the shutdown.
@@ -47,6 +48,10 @@ func (e *Env) Add(stage app.Stage, services ...app.Service) { e.group.Add(stage,
 
 // Mount serves pattern (as http.ServeMux reads it) on the shared listener.
 func (e *Env) Mount(pattern string, h http.Handler) { e.mux.Handle(pattern, h) }
+
+// OnReload calls f at SIGHUP and at POST /-/reload. f reads its file again, or returns why that file cannot be used and leaves all as
+// it is.
+func (e *Env) OnReload(name string, f func() error) { e.reloads.add(name, f) }
 
 // NotReady names the services of this process that are not ready; empty means ready.
 func (e *Env) NotReady() []string { return e.group.NotReady() }

@@ -67,7 +67,7 @@ func (p Process) Run(ctx context.Context, cfg config.Config) error {
 	}
 	say("Faultline %s, data in %s", env.Build.Version, cfg.DataDir)
 	env.group.Add(app.StageReceive, listener)
-	env.group.Add(app.StageProcess, memoryKeeper())
+	env.group.Add(app.StageProcess, memoryKeeper(), env.reloads.service(log))
 	env.group.Start = func(ctx context.Context) error {
 		if err := p.start(ctx, env, say); err != nil {
 			return err
@@ -170,6 +170,8 @@ func (e *Env) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	fallback.Handle("POST /-/reload", e.reloads.handler(e.Auth))
+	fallback.Handle("PUT /-/reload", e.reloads.handler(e.Auth))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := e.mux.Handler(r); pattern != "" && !strings.HasPrefix(r.URL.Path, "/-/") {
 			e.mux.ServeHTTP(w, r)

@@ -48,6 +48,7 @@ func start(_ context.Context, e *launch.Env) error {
 		return err
 	}
 	e.Add(app.StageReceive, parts...)
+	e.OnReload("pipeline", g.Reload)
 	for _, p := range g.Patterns() {
 		e.Mount(p, g.Handler())
 	}
@@ -60,7 +61,7 @@ func gatewayConfig(e *launch.Env) gateway.Config {
 	if e.TLS.Config != nil {
 		c.TLSCertFile, c.TLSKeyFile = e.TLS.CertPath, e.TLS.KeyPath
 	}
-	c.ScrapeConfigFile, c.Shards = e.Config.ScrapeConfig, e.Config.Shards
+	c.ScrapeConfigFile, c.Shards, c.PipelineFile = e.Config.ScrapeConfig, e.Config.Shards, e.Config.Pipeline
 	c.Receivers = gateway.Receivers(e.Config.Receivers)
 	l := e.Config.Limits
 	c.Limits.MaxBodyBytes = l.MaxBodyBytes

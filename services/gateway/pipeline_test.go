@@ -417,3 +417,62 @@ func (r *onceRecorder) check(t *testing.T, total int, what string, must func(i i
 		t.Errorf("%s: %d lines, %d are lost", what, n, lost)
 	}
 }
+
+// Aggregated samples take the usual way under a source of their own; what they are made of is not stored, or is, as configured; an
+// agent's batch that is sent again does not count twice; what the bus refuses is not counted before it is sent again.
+func TestAggregation(t *testing.T) {
+	file := "stages:\n  - name: sums\n    aggregate:\n      keep_input: %t\n      rules: [{match: 'hits{path!=\"/other\"}', interval: 1s, no_align_flush_to_interval: true, flush_on_shutdown: true, without: [pod], outputs: [sum_samples]}]\n"
+	for _, keep := range []bool{false, true} {
+		x, set := pipelineRig(t, fmt.Sprintf(file, keep), nil)
+		var req prompb.WriteRequest
+		for _, pod := range []string{"a", "b", "c"} {
+			for _, path := range []string{"/", "/other"} {
+				req.Timeseries = append(req.Timeseries, ts(map[string]string{"__name__": "hits", "path": path, "pod": pod}, prompb.Sample{Value: 2, Timestamp: time.Now().UnixMilli()}))
+			}
+		}
+		agent := []string{headerAgent, "host1", headerBatch, "1"}
+		x.rec.setFail(func(*bus.Message) error { return errs.New(errs.Unavailable, "away") })
+		if code, _, _ := post(t, x.url+"/api/v1/write", v1(t, &req), agent...); code != 503 {
+			t.Fatal(code)
+		}
+		x.rec.setFail(nil)
+		for range 3 {
+			if code, _, text := post(t, x.url+"/api/v1/write", v1(t, &req), agent...); code != 204 {
+				t.Fatalf("%d %s", code, text)
+			}
+		}
+		if code, _, text := post(t, x.url+"/api/v1/write", v1(t, &req)); code != 204 {
+			t.Fatalf("%d %s", code, text)
+		}
+		set("stages: []") // ends the aggregation, which flushes
+		if err := x.g.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		sum, inputs := 0.0, 0
+		for _, r := range x.rec.samples() {
+			switch {
+			case r.name == "hits:1s_without_pod_sum_samples" && r.labels["path"] == "/":
+				sum += r.value
+			case r.name == "hits" && r.labels["path"] == "/":
+				inputs++
+			}
+		}
+		if want := 2 * 3 * 2.0; sum != want {
+			t.Errorf("keep %v: the sum is %v, want %v", keep, sum, want)
+		}
+		// The recorder has no memory of batches, so all four accepted requests are in it.
+		if want := map[bool]int{false: 0, true: 12}[keep]; inputs != want {
+			t.Errorf("keep %v: %d samples of the input, want %d", keep, inputs, want)
+		}
+		if n := x.rejected("aggregated"); !keep && n != 12 {
+			t.Errorf("%d samples count as aggregated", n)
+		}
+		found := false
+		for _, m := range x.rec.messages {
+			found = found || m.Source == "stream_aggregation"
+		}
+		if !found {
+			t.Error("no message of the aggregation's own source")
+		}
+	}
+}

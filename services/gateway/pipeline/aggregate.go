@@ -154,10 +154,11 @@ func (a *aggregation) stop() {
 
 // collected are the samples of a builder that wait to be aggregated until their batch is published.
 type collected struct {
-	x    *processor
-	rule *aggregating
-	to   *aggregation
-	in   *series.Table
+	x     *processor
+	stage *stage
+	rule  *aggregating
+	to    *aggregation
+	in    *series.Table
 	// active says that the current series is aggregated.
 	active  bool
 	tss     []prompb.TimeSeries
@@ -169,7 +170,7 @@ type collected struct {
 
 // open prepares for a stage.
 func (c *collected) open(x *processor, s *stage) {
-	c.x, c.rule, c.to = x, s.aggregate, x.h.aggregation.Load()
+	c.x, c.stage, c.rule, c.to = x, s, s.aggregate, x.h.aggregation.Load()
 	if c.to != nil {
 		c.in = c.to.index.Tenant(x.req.Tenant)
 	}
@@ -197,6 +198,7 @@ func (c *collected) series(l *series.Labels) string {
 		}
 	}
 	c.active = true
+	c.stage.counts.in.Inc()
 	return ""
 }
 

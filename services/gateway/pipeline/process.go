@@ -29,6 +29,17 @@ type processor struct {
 	// views are the resource at hand as it was before each stage that changed it, by signal: a condition sees what the stages
 	// before it made.
 	views map[model.Signal][]view
+	// trace, when set, is told after each stage that met an item; the stage is nil for the redaction of secrets at the end.
+	trace func(s *stage, reason string)
+	// resource is the resource as its stages have made it so far, for the trace.
+	resource []model.Label
+}
+
+// traced tells the trace.
+func (x *processor) traced(s *stage, reason string) {
+	if x.trace != nil {
+		x.trace(s, reason)
+	}
 }
 
 // view is a resource as the stages up to an index see it.
@@ -73,16 +84,21 @@ func (x *processor) Resource(signal model.Signal, attrs []model.Label) ([]model.
 				out, ok := x.relabel(s, attrs)
 				if !ok {
 					s.counts.dropped.Inc()
+					x.traced(s, limits.Dropped)
 					return attrs, limits.Dropped
 				}
 				attrs = out
 			}
+			x.resource = attrs
+			x.traced(s, "")
 			x.views[signal] = append(x.views[signal], view{s.index, res})
 			res = intake.NewResource(attrs)
 		}
 	}
 	if x.p.secrets != nil {
 		attrs = x.redactResource(x.p.secrets, signal, attrs)
+		x.resource = attrs
+		x.traced(nil, "")
 	}
 	return attrs, ""
 }
@@ -137,7 +153,9 @@ func (x *processor) Log(r *intake.Record, res *model.Resource) string {
 				continue
 			}
 			s.counts.in.Inc()
-			if reason := x.log(s, r, res); reason != "" {
+			reason := x.log(s, r, res)
+			x.traced(s, reason)
+			if reason != "" {
 				s.counts.dropped.Inc()
 				return reason
 			}
@@ -145,6 +163,7 @@ func (x *processor) Log(r *intake.Record, res *model.Resource) string {
 	}
 	if x.p.secrets != nil {
 		x.redactLog(x.p.secrets, r)
+		x.traced(nil, "")
 	}
 	return ""
 }
@@ -232,7 +251,9 @@ func (x *processor) Span(s *model.Span, res *model.Resource) string {
 				continue
 			}
 			st.counts.in.Inc()
-			if reason := x.span(st, s, res); reason != "" {
+			reason := x.span(st, s, res)
+			x.traced(st, reason)
+			if reason != "" {
 				st.counts.dropped.Inc()
 				return reason
 			}
@@ -240,6 +261,7 @@ func (x *processor) Span(s *model.Span, res *model.Resource) string {
 	}
 	if x.p.secrets != nil {
 		x.redactSpan(x.p.secrets, s)
+		x.traced(nil, "")
 	}
 	return ""
 }

@@ -75,24 +75,32 @@ func (m *metricProcessor) Series(l *series.Labels) string {
 		if !s.when.holds(&sub) {
 			continue
 		}
-		switch s.kind {
-		case kindDrop:
-			s.counts.in.Inc()
+		reason := m.series(s, l)
+		m.x.traced(s, reason)
+		if reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// series does what a stage does with a series that meets its condition.
+func (m *metricProcessor) series(s *stage, l *series.Labels) string {
+	switch s.kind {
+	case kindDrop:
+		s.counts.in.Inc()
+		s.counts.dropped.Inc()
+		return limits.Dropped
+	case kindRelabel:
+		s.counts.in.Inc()
+		if !m.relabel(s, l) {
 			s.counts.dropped.Inc()
 			return limits.Dropped
-		case kindRelabel:
-			s.counts.in.Inc()
-			if !m.relabel(s, l) {
-				s.counts.dropped.Inc()
-				return limits.Dropped
-			}
-		case kindRateLimit:
-			m.limits = append(m.limits, s)
-		case kindAggregate:
-			if reason := m.collected.series(l); reason != "" {
-				return reason
-			}
 		}
+	case kindRateLimit:
+		m.limits = append(m.limits, s)
+	case kindAggregate:
+		return m.collected.series(l)
 	}
 	return ""
 }
@@ -136,10 +144,12 @@ func (m *metricProcessor) Fresh(l *series.Labels) {
 			if redactSeries(s.redact, l, &hits) {
 				s.counts.changed.Inc()
 			}
+			m.x.traced(s, "")
 		}
 	}
 	if r := m.x.p.labelSecrets; r != nil {
 		redactSeries(r, l, &hits)
+		m.x.traced(nil, "")
 	}
 	m.x.count(model.SignalMetrics, &hits)
 }
@@ -171,7 +181,11 @@ func (m *metricProcessor) Sample(ms int64, v float64) string {
 	if !m.collected.active || math.IsNaN(v) && !intake.IsStale(v) {
 		return ""
 	}
-	return m.collected.sample(ms, v)
+	reason := m.collected.sample(ms, v)
+	if reason != "" {
+		m.x.traced(m.collected.stage, reason)
+	}
+	return reason
 }
 
 // sampleBytes is what a sample counts for where bytes are limited.
@@ -182,6 +196,7 @@ func (m *metricProcessor) limit(s *stage) string {
 	reason := m.x.limit(s, nil, sampleBytes)
 	if reason != "" {
 		s.counts.dropped.Inc()
+		m.x.traced(s, reason)
 	}
 	return reason
 }

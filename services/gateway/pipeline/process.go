@@ -20,6 +20,8 @@ type processor struct {
 	req    *intake.Request
 	// place counts the records of the request.
 	place int
+	// hits are those of the call at hand; here, so that they are not allocated for each.
+	hits redact.Hits
 	// noted says that the item at hand counts as redacted already.
 	noted bool
 	// What the stages work in, kept from one item to the next.
@@ -123,10 +125,10 @@ func (x *processor) relabel(s *stage, attrs []model.Label) ([]model.Label, bool)
 
 // redactResource returns attrs without secrets; the slice of the caller is not changed.
 func (x *processor) redactResource(r *redact.Redactor, signal model.Signal, attrs []model.Label) []model.Label {
-	var hits redact.Hits
+	x.hits = redact.Hits{}
 	cloned := false
 	for i := range attrs {
-		v := r.Value(attrs[i].Name, attrs[i].Value, &hits)
+		v := r.Value(attrs[i].Name, attrs[i].Value, &x.hits)
 		if v == attrs[i].Value {
 			continue
 		}
@@ -135,8 +137,8 @@ func (x *processor) redactResource(r *redact.Redactor, signal model.Signal, attr
 		}
 		attrs[i].Value = v
 	}
-	if hits.Any() {
-		x.h.redactions(signal, &hits)
+	if x.hits.Any() {
+		x.h.redactions(signal, &x.hits)
 	}
 	return attrs
 }
@@ -215,10 +217,10 @@ func labelBytes(ls []model.Label) int {
 
 // redactLog replaces secrets of a record and reports whether there were any.
 func (x *processor) redactLog(r *redact.Redactor, rec *intake.Record) bool {
-	var hits redact.Hits
-	rec.Body = r.Text(rec.Body, &hits)
-	redactLabels(r, rec.Attributes, &hits)
-	return x.count(model.SignalLogs, &hits)
+	x.hits = redact.Hits{}
+	rec.Body = r.Text(rec.Body, &x.hits)
+	redactLabels(r, rec.Attributes, &x.hits)
+	return x.count(model.SignalLogs)
 }
 
 func redactLabels(r *redact.Redactor, ls []model.Label, hits *redact.Hits) {
@@ -228,15 +230,15 @@ func redactLabels(r *redact.Redactor, ls []model.Label, hits *redact.Hits) {
 }
 
 // count notes an item in which secrets were replaced.
-func (x *processor) count(signal model.Signal, hits *redact.Hits) bool {
-	if !hits.Any() {
+func (x *processor) count(signal model.Signal) bool {
+	if !x.hits.Any() {
 		return false
 	}
 	if !x.noted { // an item counts once, whatever was in it
 		x.req.Note(signal, limits.Redacted, 1)
 		x.noted = true
 	}
-	x.h.redactions(signal, hits)
+	x.h.redactions(signal, &x.hits)
 	return true
 }
 
@@ -293,18 +295,19 @@ func (x *processor) span(st *stage, s *model.Span, res *model.Resource) string {
 
 // redactSpan replaces secrets in all text of a span and reports whether there were any.
 func (x *processor) redactSpan(r *redact.Redactor, s *model.Span) bool {
-	var hits redact.Hits
-	s.Name = r.Text(s.Name, &hits)
-	s.StatusMessage = r.Text(s.StatusMessage, &hits)
-	redactLabels(r, s.Attributes, &hits)
+	hits := &x.hits
+	*hits = redact.Hits{}
+	s.Name = r.Text(s.Name, hits)
+	s.StatusMessage = r.Text(s.StatusMessage, hits)
+	redactLabels(r, s.Attributes, hits)
 	for i := range s.Events {
-		s.Events[i].Name = r.Text(s.Events[i].Name, &hits)
-		redactLabels(r, s.Events[i].Attributes, &hits)
+		s.Events[i].Name = r.Text(s.Events[i].Name, hits)
+		redactLabels(r, s.Events[i].Attributes, hits)
 	}
 	for i := range s.Links {
-		redactLabels(r, s.Links[i].Attributes, &hits)
+		redactLabels(r, s.Links[i].Attributes, hits)
 	}
-	return x.count(model.SignalSpans, &hits)
+	return x.count(model.SignalSpans)
 }
 
 // Metrics implements intake.Stages.

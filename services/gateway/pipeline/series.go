@@ -132,8 +132,8 @@ func (m *metricProcessor) relabel(s *stage, l *series.Labels) bool {
 
 // Fresh implements intake.MetricStages: labels are redacted once, when a series is new or due again.
 func (m *metricProcessor) Fresh(l *series.Labels) {
-	var hits redact.Hits
-	m.x.noted = false
+	hits := &m.x.hits
+	*hits, m.x.noted = redact.Hits{}, false
 	for _, s := range m.x.p.series {
 		if s.kind != kindRedact {
 			continue
@@ -141,17 +141,17 @@ func (m *metricProcessor) Fresh(l *series.Labels) {
 		sub := subject{signal: model.SignalMetrics, req: m.x.req, attrs: l.Pairs()}
 		if s.when.holds(&sub) {
 			s.counts.in.Inc()
-			if redactSeries(s.redact, l, &hits) {
+			if redactSeries(s.redact, l, hits) {
 				s.counts.changed.Inc()
 			}
 			m.x.traced(s, "")
 		}
 	}
 	if r := m.x.p.labelSecrets; r != nil {
-		redactSeries(r, l, &hits)
+		redactSeries(r, l, hits)
 		m.x.traced(nil, "")
 	}
-	m.x.count(model.SignalMetrics, &hits)
+	m.x.count(model.SignalMetrics)
 }
 
 // redactSeries replaces secrets in the values of labels. Names are not looked at.
@@ -203,20 +203,20 @@ func (m *metricProcessor) limit(s *stage) string {
 
 // Exemplar implements intake.MetricStages.
 func (m *metricProcessor) Exemplar(e *model.Exemplar) {
-	var hits redact.Hits
-	m.x.noted = false
+	hits := &m.x.hits
+	*hits, m.x.noted = redact.Hits{}, false
 	for _, s := range m.x.p.series {
 		if s.kind == kindRedact && !s.when.needsLabels() {
 			sub := subject{signal: model.SignalMetrics, req: m.x.req}
 			if s.when.holds(&sub) {
-				redactLabels(s.redact, e.Labels, &hits)
+				redactLabels(s.redact, e.Labels, hits)
 			}
 		}
 	}
 	if r := m.x.p.secrets; r != nil {
-		redactLabels(r, e.Labels, &hits)
+		redactLabels(r, e.Labels, hits)
 	}
-	m.x.count(model.SignalMetrics, &hits)
+	m.x.count(model.SignalMetrics)
 }
 
 // Waiting implements intake.MetricStages.

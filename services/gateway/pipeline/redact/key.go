@@ -34,8 +34,9 @@ var (
 	weakNames = []string{"token", "sessionid", "sessid", "signature"}
 )
 
-// Least lengths of values of weak names.
+// Least lengths of values of weak names, and of credentials that are a word of their own.
 const (
+	leastCredentials    = 3
 	leastTokenValue     = 10
 	leastSignatureValue = 20
 )
@@ -127,6 +128,9 @@ func (w *walk) assign(name string, strength strength, v value) {
 				next++
 			}
 			v.a, v.b = next, run(w.s, next, token68)
+			if v.b-v.a < leastCredentials {
+				return // "send Basic or Bearer"
+			}
 		}
 		if v.b > v.a && !strings.HasPrefix(w.s[v.a:v.b], redacted) {
 			w.found(v.a, v.b, Password)
@@ -175,6 +179,9 @@ type value struct {
 func (v *value) find(s string, i int) bool {
 	if v.sep == '=' && i < len(s) && (s[i] == '=' || s[i] == '>' || s[i] == '~') {
 		i++ // == and =>
+	}
+	if v.sep == ':' && i < len(s) && s[i] == '=' {
+		i++ // :=
 	}
 	spaces := 0
 	for i < len(s) && s[i] == ' ' && spaces < 4 {

@@ -159,6 +159,12 @@ stages:
 		t.Errorf("counts %v", x.g.Rejections())
 	}
 
+	odd := lokiStream(`{service_name="other", format="json"}`, lokiEntry(now.UnixNano(), "{\"a\xff\":\"b\xfe\"}"))
+	if code, _, text := post(t, x.url+"/loki/api/v1/push", pack(t, "snappy", odd)); code != 204 {
+		t.Errorf("a line that is not UTF-8 gives %d %s", code, text)
+	}
+	x.rec.logs = x.rec.logs[:1]
+
 	set("stages:\n  - when: {signal: logs}\n    sampel: {ratio: 1}\n")
 	err := x.g.Reload()
 	if errs.KindOf(err) != errs.Invalid || !strings.Contains(err.Error(), "pipeline.yaml:3: ") {

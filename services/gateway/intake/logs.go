@@ -159,7 +159,7 @@ func (b *Logs) process(r *Record) string {
 	b.rec = *r
 	b.recAttrs = append(b.recAttrs[:0], r.Attributes...)
 	b.rec.Attributes = b.recAttrs
-	b.rec.Body = Cut(b.rec.Body, b.core.Limits.MaxLineBytes+scanSlack)
+	b.rec.Body = Valid(Cut(b.rec.Body, b.core.Limits.MaxLineBytes+scanSlack)) // what is parsed out of it is valid then, too
 	reason := b.req.stages.Log(&b.rec, &b.res)
 	if cap(b.rec.Attributes) > cap(b.recAttrs) {
 		b.recAttrs = b.rec.Attributes

@@ -28,6 +28,20 @@ func TestEverythingCompiles(t *testing.T) {
 	}
 }
 
+// The example of the page works.
+func TestDocumentedExample(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "pipeline.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```yaml\n")
+	text, _, ok := strings.Cut(text, "```")
+	p, err := Parse("docs/pipeline.md", []byte(text))
+	if !ok || err != nil || len(p.stages) != 8 {
+		t.Fatal(ok, err)
+	}
+}
+
 func TestBadFiles(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "bad", "*.yaml"))
 	if err != nil || len(files) < 20 {

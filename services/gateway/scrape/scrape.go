@@ -6,6 +6,7 @@ package scrape
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -104,7 +105,10 @@ func (s *Scraper) push(ctx context.Context, wr *prompb.WriteRequest) error {
 	}
 	if err != nil {
 		reason := limits.BusUnavailable
-		if errs.KindOf(err) == errs.Exhausted {
+		switch {
+		case errors.Is(err, limits.ErrRateLimited):
+			reason = limits.RateLimited
+		case errs.KindOf(err) == errs.Exhausted:
 			reason = limits.BusFull
 		}
 		req.Reject(model.SignalMetrics, reason, total-req.Accepted()-req.Rejected())

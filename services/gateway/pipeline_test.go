@@ -482,3 +482,51 @@ func TestAggregation(t *testing.T) {
 		}
 	}
 }
+
+// Requests that are under way when the file is read again are handled whole, by one pipeline or the other.
+func TestReloadUnderLoad(t *testing.T) {
+	const senders, pushes, lines = 4, 40, 50
+	x, set := pipelineRig(t, "", nil)
+	now := time.Now().UnixNano()
+	var wg sync.WaitGroup
+	for s := range senders {
+		wg.Go(func() {
+			for p := range pushes {
+				var entries [][]byte
+				for i := range lines {
+					entries = append(entries, lokiEntry(now, fmt.Sprintf("n=%d password=x%d", (s*pushes+p)*lines+i, i)))
+				}
+				if code, _, text := post(t, x.url+"/loki/api/v1/push", pack(t, "snappy", lokiStream(`{app="a"}`, entries...))); code != 204 {
+					t.Errorf("%d %s", code, text)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	files := []string{"", "stages:\n  - parse: {format: logfmt}\n", "stages:\n  - relabel: {target: resource, rules: [{target_label: z, replacement: a}]}\n", "stages: [{drop: true}]"}
+	for i := 0; ; i++ {
+		set(files[i%len(files)])
+		if err := x.g.Reload(); (err != nil) != (i%len(files) == 3) {
+			t.Fatal(err)
+		}
+		select {
+		case <-done:
+		default:
+			continue
+		}
+		break
+	}
+	seen := map[string]bool{}
+	for _, l := range x.rec.logs {
+		for i, b := range l.Bodies {
+			seen[b] = true
+			if !strings.Contains(b, "[redacted:password]") || l.Attributes != nil && l.Attributes[i] != nil && l.Attributes[i][1].Value != "[redacted:password]" {
+				t.Fatalf("%q %v", b, l.Attributes[i])
+			}
+		}
+	}
+	if len(seen) != senders*pushes*lines {
+		t.Errorf("%d lines, want %d", len(seen), senders*pushes*lines)
+	}
+}

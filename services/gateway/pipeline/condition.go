@@ -190,11 +190,6 @@ func (c *condition) ofResource() bool {
 		(c.not == nil || c.not.ofResource())
 }
 
-// ofSender reports whether the sender alone decides.
-func (c *condition) ofSender() bool {
-	return c.ofResource() && c.service == nil && c.host == nil && len(c.resource) == 0 && (c.not == nil || c.not.ofSender())
-}
-
 // holds reports whether a subject meets the condition.
 func (c *condition) holds(s *subject) bool {
 	if !c.signals.has(s.signal) || !c.source.match(s.req.Source) || !c.protocol.match(s.req.Protocol) {

@@ -146,7 +146,7 @@ func TestSampling(t *testing.T) {
 			if s.record(&r, i) {
 				logs++
 			}
-			if s.record(&r, i) != s.record(&r, i) {
+			if again := newSampling(ratio); again.record(&r, i) != s.record(&r, i) {
 				t.Fatal("the same record is not treated the same")
 			}
 			if s.trace(id) {

@@ -132,6 +132,9 @@ func (w *walk) assign(name string, strength strength, v value) {
 				return // "send Basic or Bearer"
 			}
 		}
+		if v.open {
+			v.b = bareEnd(w.s, v.b, v.quotedKey)
+		}
 		if v.b > v.a && !strings.HasPrefix(w.s[v.a:v.b], redacted) {
 			w.found(v.a, v.b, Password)
 		}
@@ -139,6 +142,9 @@ func (w *walk) assign(name string, strength strength, v value) {
 	}
 	if v.prose || !secretValue(name, text, strength) {
 		return
+	}
+	if v.open {
+		v.b = bareEnd(w.s, v.b, v.quotedKey)
 	}
 	with := w.r.with[Password]
 	if v.quotedKey && !v.quoted { // {"password":12345} stays JSON
@@ -172,8 +178,14 @@ type value struct {
 	escaped int
 	// prose says that more words follow a value after a colon, as in "invalid password: must be longer".
 	prose bool
-	a, b  int
+	// open says that the value goes on after b: only its beginning is judged.
+	open bool
+	a, b int
 }
+
+// maxJudged is how much of a value without quotes is looked at to judge it, so that a line of many names without an end costs no more
+// than its length.
+const maxJudged = 512
 
 // find looks for the value after the separator, from i on.
 func (v *value) find(s string, i int) bool {
@@ -204,8 +216,9 @@ func (v *value) find(s string, i int) bool {
 	if s[i] == '{' || s[i] == '[' {
 		return false // what is in it is looked at by itself
 	}
-	v.a, v.b = i, bareEnd(s, i, v.quotedKey)
-	if v.sep == ':' && !v.quotedKey && spaces > 0 && v.b < len(s) {
+	v.a, v.b = i, bareEnd(s[:min(len(s), i+maxJudged)], i, v.quotedKey)
+	v.open = v.b == i+maxJudged
+	if v.sep == ':' && !v.quotedKey && !v.open && spaces > 0 && v.b < len(s) {
 		rest := strings.TrimLeft(s[v.b:], " ")
 		v.prose = rest != "" && rest[0] != '\n' && rest[0] != '\r' && strings.IndexByte(",;}])&|", rest[0]) < 0
 	}

@@ -215,6 +215,39 @@ func TestCleanTextCostsNoAllocation(t *testing.T) {
 	}
 }
 
+// A long value goes whole.
+func TestLongValues(t *testing.T) {
+	r := New(Config{Kinds: Secrets()})
+	for _, in := range []string{"password=", "token=1", `{"secret":`, "Authorization: Bearer ", "authorization="} {
+		var hits Hits
+		if got := r.Text(in+strings.Repeat("ab3", 5000)+" end", &hits); len(got) > 80 || !strings.HasSuffix(got, "] end") && !strings.HasSuffix(got, `]" end`) {
+			t.Errorf("%s: %d bytes are left: %.60s…", in, len(got), got)
+		}
+	}
+}
+
+// No line takes more than a small multiple of the time of a plain one, whatever it is made of.
+func TestHostileLines(t *testing.T) {
+	all := New(Config{Kinds: Kinds()[:Custom], Keys: []string{"x"}})
+	secrets := New(Config{Kinds: Secrets()})
+	for _, part := range []string{
+		"token=", "password=${", "secret=a/", "password: ", "1 ", "4111 ", "4111-1111-", "4111111111111111", "eyJ.", "eyJaaaaaaaa.eyJaaaaaaaa.", "Bearer ", "Basic aaaa", "://a:", "://",
+		"-----BEGIN PRIVATE KEY", "-----BEGIN ", "a@", "a.", ":", "::1", "1.", `token:\\"`, `\\`, `token:"`, "token='", "authorization: bearer ", "ghp_", "AKIA", "xoxb-", "sk-a", "token=a,", "password=,a",
+		"password:=", "password: x  ", "SG.", "x=",
+	} {
+		line := strings.Repeat(part, 256<<10/len(part))
+		for _, r := range []*Redactor{all, secrets} {
+			var hits Hits
+			start := time.Now()
+			r.Text(line, &hits)
+			// A plain line of this length takes a millisecond, a hostile one may take tens; quadratic ones took many seconds. The rest is for a busy machine.
+			if d := time.Since(start); d > 3*time.Second {
+				t.Errorf("%q: %v", part, d)
+			}
+		}
+	}
+}
+
 // A redacted text holds none of the secret, is not redacted again, and nothing but secrets goes.
 func FuzzText(f *testing.F) {
 	for _, s := range append([]string{"password=x", "a:b@c://d:e@f", "4111 1111-1111 1111", `\"password\":\"`, "Basic ====", "::1", "a@b.cc", pemKey, jwtToken, slack}, cleanLines...) {

@@ -79,7 +79,9 @@ func (w *walk) run() {
 func (w *walk) block(i, end int, numbers bool) int {
 	s, t := w.s, &w.r.class
 	if numbers {
-		w.numbers(i)
+		if to := w.numbers(i); to >= end { // the block is within a number
+			return to
+		}
 		i = max(i, w.done)
 	}
 	for i < end {
@@ -95,14 +97,15 @@ func (w *walk) block(i, end int, numbers bool) int {
 	return i
 }
 
-// numbers looks for card numbers around i.
-func (w *walk) numbers(i int) {
+// numbers looks for card numbers around i, and returns where the last of the numbers ends: the bytes before it ask for nothing else.
+func (w *walk) numbers(i int) int {
 	const back = 24 // more than the longest number with its separators
 	s := w.s
 	a := i
 	for a > w.done && i-a < back && w.r.class[s[a-1]]&number != 0 {
 		a--
 	}
+	last := 0
 	for a < len(s) && a < i+stride {
 		if !digit(s[a]) {
 			a++
@@ -111,7 +114,9 @@ func (w *walk) numbers(i int) {
 		w.i = a + 1
 		w.digits(a)
 		a = w.i
+		last = a
 	}
+	return last
 }
 
 // near reports whether the neighbours of a byte let it be part of a secret. That rules out nearly everything.

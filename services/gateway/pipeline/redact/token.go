@@ -31,7 +31,7 @@ func (w *walk) token(a, from, least, most int, in alphabet) bool {
 	if !w.starts(a) {
 		return false
 	}
-	end := run(w.s, from, in)
+	end := run(w.s[:min(len(w.s), from+most+1)], from, in)
 	if n := end - from; n < least || n > most {
 		return false
 	}
@@ -61,7 +61,7 @@ func (w *walk) prefixed(c class, i int) {
 	case classK:
 		switch {
 		case i > 0 && s[i-1] == 's' && rest[1] == '-' && w.starts(i-1):
-			if end := run(s, i+2, wordDash); end-i-2 >= 20 && mixed(s[i+2:end]) {
+			if end := run(s[:min(len(s), i+2+maxToken)], i+2, wordDash); end-i-2 >= 20 && mixed(s[i+2:end]) {
 				w.found(i-1, end, Token)
 			}
 		case i > 0 && s[i-1] != 'l' && strings.HasPrefix(rest, "k_live_"):
@@ -84,7 +84,7 @@ func (w *walk) prefixed(c class, i int) {
 			w.token(i-1, i+3, 35, 35, wordDash)
 		}
 	case classCapG:
-		if mid := run(s, i+2, wordDash); mid-i-2 == 22 && mid < len(s) && s[mid] == '.' {
+		if mid := run(s[:min(len(s), i+25)], i+2, wordDash); mid-i-2 == 22 && mid < len(s) && s[mid] == '.' {
 			w.token(i-1, mid+1, 43, 43, wordDash)
 		}
 	}
@@ -113,7 +113,7 @@ func (w *walk) jwt(a int) {
 		return
 	}
 	const least = 8 // bytes of a part; the shortest header, {"alg":"x"}, has more
-	dot := run(s, a, wordDash)
+	dot := run(s[:min(len(s), a+maxToken)], a, wordDash)
 	if dot-a < least || dot+3 >= len(s) || s[dot] != '.' {
 		return
 	}

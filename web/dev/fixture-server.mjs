@@ -150,6 +150,8 @@ async function api(state, req, res, url) {
       return json(res, { items: list(deadLetters(now).filter((d) => !state.replayed.has(d.seq))) });
     case "/api/v1/hosts":
       return json(res, { items: list(data.hosts(now)), warnings });
+    case "/api/v1/log-patterns":
+      return json(res, { ...logPatterns(w, q.get("kind"), empty), warnings });
     case "/api/v1/services":
       return json(res, { items: list(serviceList(now)), warnings });
     case "/api/v1/logs":
@@ -408,6 +410,46 @@ function deadLetters(now) {
       items: 1200,
     },
   ];
+}
+
+const templates = [
+  ["gateway", "request <quoted> finished with status <num> in <duration> for client <ip>", 9, 0.04],
+  ["checkout", "payment of order <*> refused: <*>", 17, 3.2],
+  ["postgres", "checkpoint complete: wrote <num> buffers in <duration>", 9, -0.5],
+  ["payments", "retry <num> of <num> after timeout of <duration>", 13, undefined],
+];
+
+function logPatterns(w, kind, empty) {
+  const step = 60_000;
+  const t = [];
+  for (let at = Math.floor(w.start / step) * step; at < w.end; at += step) t.push(at);
+  const items = templates.map(([service, template, severity, change], i) => {
+    const v = t.map((_, j) => data.hash(`${service}${j}`) % (40 - 8 * i));
+    const lines = v.reduce((a, b) => a + b, 0);
+    const fresh = change === undefined;
+    return {
+      id: (i + 1).toString(16).padStart(16, "0"),
+      service,
+      template,
+      severity,
+      lines,
+      lines_before: fresh ? 0 : Math.round(lines / (1 + change)),
+      change,
+      first_seen: new Date(fresh ? w.end - 600_000 : w.start - 864e5).toISOString(),
+      last_seen: new Date(w.end - 1000).toISOString(),
+      new: fresh,
+      v,
+    };
+  });
+  const wanted = items.filter(
+    (p) =>
+      !kind ||
+      kind === "all" ||
+      (kind === "new" && p.new) ||
+      (kind === "more" && p.change >= 1) ||
+      (kind === "less" && p.change <= -0.5),
+  );
+  return { t, step_ms: step, items: empty ? [] : wanted };
 }
 
 function serviceList(now) {

@@ -237,6 +237,21 @@ describe("console", () => {
     await page.getByRole("heading", { name: "Retention" }).waitFor();
   });
 
+  test("log patterns: a line that was sent is a pattern, and its row leads to the lines", async () => {
+    const { page } = desk;
+    const text = isFixture ? "checkpoint" : "payment refused";
+    await page.goto(`${base}/patterns`);
+    const row = page.locator("table tbody tr", { hasText: text }).first();
+    await eventually("the pattern is listed", async () => {
+      await page.reload();
+      await row.waitFor({ timeout: 5000 });
+      return true;
+    });
+    await row.getByRole("link").click();
+    await page.waitForURL("**/logs**");
+    await page.getByText(text).first().waitFor();
+  });
+
   test("keyboard: command menu, help and go-to keys", async () => {
     const { page } = desk;
     await page.goto(`${base}/hosts`);
@@ -273,6 +288,7 @@ describe("console", () => {
     ["processes", `/hosts/${encodeURIComponent(host.id)}?tab=processes`, "table tbody tr"],
     ["metrics", `/explore/metrics?expr=system_cpu_load_average_1m`, ".cm-content"],
     ["logs", "/logs", '[role="listitem"]'],
+    ["patterns", "/patterns", "table tbody tr"],
     ["traces", "/traces", "table tbody tr"],
     ["trace", `/traces/${traceId}`, '[role="treeitem"]'],
     ["services", "/services", "main h1"],

@@ -29,7 +29,16 @@ describe("states", () => {
     test(`${flag} is said on every page`, async () => {
       const { page } = desk;
       await set(flag);
-      for (const path of ["/hosts", "/logs", "/explore/metrics", "/traces", "/services", "/ingest", "/start"]) {
+      for (const path of [
+        "/hosts",
+        "/logs",
+        "/explore/metrics",
+        "/patterns",
+        "/traces",
+        "/services",
+        "/ingest",
+        "/start",
+      ]) {
         await page.goto(base + path);
         await page.getByRole("status", { name: "Server status" }).getByText(text).waitFor();
       }
@@ -41,7 +50,14 @@ describe("states", () => {
   test("partial answers say what is missing", async () => {
     const { page } = desk;
     await set("partial");
-    for (const path of ["/hosts", "/logs", "/traces", "/services", "/explore/metrics?expr=http_requests"]) {
+    for (const path of [
+      "/hosts",
+      "/logs",
+      "/patterns",
+      "/traces",
+      "/services",
+      "/explore/metrics?expr=http_requests",
+    ]) {
       await page.goto(base + path);
       await page.locator('[data-state="partial"]').first().waitFor();
     }
@@ -51,7 +67,7 @@ describe("states", () => {
   test("empty answers say why and offer one next step", async () => {
     const { page } = desk;
     await set("empty");
-    for (const path of ["/hosts", "/logs", "/traces", "/services", "/ingest"]) {
+    for (const path of ["/hosts", "/logs", "/patterns", "/traces", "/services", "/ingest"]) {
       await page.goto(base + path);
       await page.locator('[data-state="empty"]').first().waitFor();
     }

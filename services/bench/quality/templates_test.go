@@ -14,10 +14,18 @@ import (
 
 // kinds are the kinds of lines of a system that the test makes up, with what varies in them.
 var kinds = []func(i int) string{
-	func(i int) string { return fmt.Sprintf("accepted connection from 10.0.%d.%d port %d", i%9, i%200, 1024+i) },
-	func(i int) string { return fmt.Sprintf("user %s logged in", []string{"root", "bob", "eve", "kim", "sue", "tom", "ann", "max"}[i%8]) },
-	func(i int) string { return fmt.Sprintf("flushed %d.%d MB to /data/segment-%04x in %d ms", i, i%9, i*7919, i*3) },
-	func(i int) string { return fmt.Sprintf(`request id=%08x path="/orders/%d" ok=%t`, i*31337, i, i%2 == 0) },
+	func(i int) string {
+		return fmt.Sprintf("accepted connection from 10.0.%d.%d port %d", i%9, i%200, 1024+i)
+	},
+	func(i int) string {
+		return fmt.Sprintf("user %s logged in", []string{"root", "bob", "eve", "kim", "sue", "tom", "ann", "max"}[i%8])
+	},
+	func(i int) string {
+		return fmt.Sprintf("flushed %d.%d MB to /data/segment-%04x in %d ms", i, i%9, i*7919, i*3)
+	},
+	func(i int) string {
+		return fmt.Sprintf(`request id=%08x path="/orders/%d" ok=%t`, i*31337, i, i%2 == 0)
+	},
 	func(int) string { return "shutting down" },
 }
 

@@ -191,6 +191,28 @@ export interface Service {
   signals: string[];
 }
 
+/** A kind of log line. */
+export interface LogPattern {
+  id: string;
+  service: string;
+  template: string;
+  severity: number;
+  lines: number;
+  lines_before: number;
+  change?: number;
+  first_seen: string;
+  last_seen: string;
+  new: boolean;
+  v: number[];
+}
+
+export interface LogPatterns {
+  t: number[];
+  step_ms: number;
+  items: LogPattern[];
+  warnings?: string[];
+}
+
 export type Attributes = Record<string, unknown>;
 
 export interface LogRecord {
@@ -323,6 +345,10 @@ export interface GetRoutes {
   "/api/v1/hosts": { query: WindowQuery; answer: { items: Host[]; warnings?: string[] } };
   "/api/v1/hosts/{id}": { query: WindowQuery; answer: HostDetail };
   "/api/v1/hosts/{id}/processes": { query: never; answer: { items: Process[]; collected_at?: string } };
+  "/api/v1/log-patterns": {
+    query: WindowQuery & { service?: string; q?: string; kind?: string; buckets?: number; limit?: number };
+    answer: LogPatterns;
+  };
   "/api/v1/services": { query: WindowQuery; answer: { items: Service[]; warnings?: string[] } };
   "/api/v1/logs": { query: LogFilter & { limit?: number; cursor?: string; direction?: string }; answer: LogPage };
   "/api/v1/logs/histogram": { query: LogFilter & { buckets?: number }; answer: LogHistogram };

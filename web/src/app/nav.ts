@@ -1,7 +1,7 @@
 import type { IconName } from "@/ui/Icon";
 
 export interface NavItem {
-  to: "/hosts" | "/services" | "/explore/metrics" | "/logs" | "/traces" | "/ingest" | "/start";
+  to: "/hosts" | "/services" | "/explore/metrics" | "/logs" | "/patterns" | "/traces" | "/ingest" | "/start";
   label: string;
   icon: IconName;
   keys: string;
@@ -26,6 +26,7 @@ export const navigation: readonly NavGroup[] = [
     items: [
       { to: "/explore/metrics", label: "Metrics", icon: "metrics", keys: "g m" },
       { to: "/logs", label: "Logs", icon: "logs", keys: "g l" },
+      { to: "/patterns", label: "Log patterns", icon: "patterns", keys: "g p" },
       { to: "/traces", label: "Traces", icon: "traces", keys: "g t" },
     ],
   },

@@ -86,6 +86,20 @@ const metrics = createRoute({
   component: lazyRouteComponent(() => import("@/features/explore/MetricsPage"), "MetricsPage"),
 });
 
+export const patternKinds = ["all", "new", "gone", "more", "less"] as const;
+export type PatternKind = (typeof patternKinds)[number];
+
+const patterns = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/patterns",
+  validateSearch: (s: Search): { q?: string; kind?: PatternKind; service?: string } => ({
+    q: text(s, "q"),
+    kind: oneOf(s, "kind", patternKinds),
+    service: text(s, "service"),
+  }),
+  component: lazyRouteComponent(() => import("@/features/patterns/PatternsPage"), "PatternsPage"),
+});
+
 export const severities = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 export type SeverityName = (typeof severities)[number];
 
@@ -146,7 +160,19 @@ const ingest = createRoute({
   component: lazyRouteComponent(() => import("@/features/ingest/IngestPage"), "IngestPage"),
 });
 
-const routeTree = rootRoute.addChildren([home, start, hosts, host, services, metrics, logs, traces, trace, ingest]);
+const routeTree = rootRoute.addChildren([
+  home,
+  start,
+  hosts,
+  host,
+  services,
+  metrics,
+  logs,
+  patterns,
+  traces,
+  trace,
+  ingest,
+]);
 
 export const router = createRouter({
   routeTree,

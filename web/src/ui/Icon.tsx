@@ -4,6 +4,7 @@ const paths = {
   services: "M8 1.8l5.4 3.1v6.2L8 14.2l-5.4-3.1V4.9zM8 8l5.2-3M8 8v6M8 8L2.8 5",
   metrics: "M2 13.5h12M2.5 10.5l3-4 3 2.5 5-6",
   logs: "M2.5 3.5h11M2.5 6.5h7M2.5 9.5h11M2.5 12.5h5",
+  patterns: "M2.5 4h4M9.5 4h4M2.5 8h4M9.5 8h4M2.5 12h4M9.5 12h4M8 2.5v11",
   traces: "M2 3.5h7M5 7h8M7 10.5h4M9 14h4.5",
   ingest: "M8 1.5v7M5 6l3 3 3-3M2.5 9.5v4h11v-4",
   start: "M3 2.5v11M3 3h9l-2 3 2 3H3",

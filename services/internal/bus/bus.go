@@ -19,7 +19,7 @@ type Message struct {
 	// AgentSent and AgentDropped are the agent's own cumulative counts at this batch; 0 for everybody else.
 	AgentSent    uint64
 	AgentDropped uint64
-	// Data is the batch as written by EncodeMetrics, EncodeLogs or EncodeSpans.
+	// Data is the batch as written by EncodeMetrics, EncodeLogs, EncodeSpans or EncodeChanges.
 	Data []byte
 }
 

@@ -22,12 +22,13 @@ var retained = []struct {
 	{"logs", "toDateTime(ts)", "logs"},
 	{"log_shape_counts", "minute", "metrics"},
 	{"spans", "toDateTime(ts)", "spans"},
+	{"changes", "toDateTime(ts)", "changes"},
 }
 
-// Retention says how long rows are kept, by the kinds metrics, metrics_5m, metrics_1h, logs and spans; 0 keeps them for ever.
+// Retention says how long rows are kept, by the kinds metrics, metrics_5m, metrics_1h, logs, spans and changes; 0 keeps them for ever.
 type Retention map[string]time.Duration
 
-// ApplyRetention sets the tables' TTL. Only whole parts are dropped, and partitions are days, so expiring costs nothing. It changes a
+// ApplyRetention sets the tables' TTL. Only whole parts are dropped, and partitions are days (months for changes), so expiring costs nothing. It changes a
 // table only when its TTL differs.
 func (d *DB) ApplyRetention(ctx context.Context, r Retention) error {
 	for _, t := range retained {

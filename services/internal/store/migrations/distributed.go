@@ -37,6 +37,7 @@ var shardKeys = map[string]string{
 	"edges":            "cityHash64(from_kind, from_id)",
 	"ledger":           "seq",
 	"ledger_rejected":  "cityHash64(source)",
+	"changes":          "cityHash64(id)",
 }
 
 // localOnly marks a table that exists on each shard for itself: it feeds a view and keeps no rows.

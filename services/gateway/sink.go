@@ -71,6 +71,22 @@ func (s *busSink) PublishSpans(ctx context.Context, req *intake.Request, x *mode
 	return s.PublishSpans(ctx, req, b)
 }
 
+// PublishChanges publishes c, in halves when it does not fit one message.
+func (s *busSink) PublishChanges(ctx context.Context, req *intake.Request, c *model.Changes) error {
+	data, err := bus.EncodeChanges(c)
+	if err != nil {
+		return err
+	}
+	if len(data) <= maxMessageBytes || c.Len() < 2 {
+		return s.publish(ctx, req, model.SignalChanges, req.Shard, c.Header, c.Len(), data)
+	}
+	n := len(c.Changes) / 2
+	if err := s.PublishChanges(ctx, req, &model.Changes{Header: half(c.Header, "a"), Changes: c.Changes[:n]}); err != nil {
+		return err
+	}
+	return s.PublishChanges(ctx, req, &model.Changes{Header: half(c.Header, "b"), Changes: c.Changes[n:]})
+}
+
 func (s *busSink) publish(ctx context.Context, req *intake.Request, signal model.Signal, shard int, h model.Header, items int, data []byte) error {
 	if len(data) > maxMessageBytes {
 		return errs.New(errs.Invalid, "one item of %s takes %d bytes, more than a message of %d", signal, len(data), maxMessageBytes)

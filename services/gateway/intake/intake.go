@@ -19,6 +19,7 @@ type Sink interface {
 	PublishMetrics(ctx context.Context, req *Request, m *model.Metrics) error
 	PublishLogs(ctx context.Context, req *Request, l *model.Logs) error
 	PublishSpans(ctx context.Context, req *Request, s *model.Spans) error
+	PublishChanges(ctx context.Context, req *Request, c *model.Changes) error
 }
 
 // Core is what a receiver needs of the gateway. It is shared by all receivers and safe for several goroutines.

@@ -57,6 +57,8 @@ func (s *sink) PublishMetrics(_ context.Context, _ *intake.Request, m *model.Met
 func (*sink) PublishLogs(context.Context, *intake.Request, *model.Logs) error   { return nil }
 func (*sink) PublishSpans(context.Context, *intake.Request, *model.Spans) error { return nil }
 
+func (*sink) PublishChanges(context.Context, *intake.Request, *model.Changes) error { return nil }
+
 const childEnv = "FAULTLINE_TEST_SCRAPE_CONFIG"
 
 // TestMain makes the test binary a scraper when it is asked to be: the scraper's state is global, so each test has a process.

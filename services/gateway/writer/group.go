@@ -26,6 +26,7 @@ type decoded struct {
 	metrics []*model.Metrics
 	logs    []*model.Logs
 	spans   []*model.Spans
+	changes []*model.Changes
 	rows    []store.LedgerRow
 	items   uint64
 }
@@ -59,6 +60,8 @@ func (w *Writer) insert(ctx context.Context, token string, g *decoded) error {
 		return w.deps.Store.InsertLogs(ctx, token, g.logs)
 	case model.SignalSpans:
 		return w.deps.Store.InsertSpans(ctx, token, g.spans)
+	case model.SignalChanges:
+		return w.deps.Store.InsertChanges(ctx, token, g.changes)
 	}
 	return errs.New(errs.Internal, "no table for signal %q", w.signal)
 }
@@ -116,6 +119,13 @@ func (w *Writer) decode(d *bus.Delivery, g *decoded) (int, error) {
 		}
 		g.spans = append(g.spans, s)
 		return s.Len(), nil
+	case model.SignalChanges:
+		c := &model.Changes{Header: d.Header}
+		if err := bus.DecodeChanges(d.Data, c); err != nil {
+			return 0, err
+		}
+		g.changes = append(g.changes, c)
+		return c.Len(), nil
 	}
 	return 0, errs.New(errs.Internal, "no format for signal %q", w.signal)
 }

@@ -25,6 +25,7 @@ type Store interface {
 	InsertMetrics(ctx context.Context, token string, batches []*model.Metrics) error
 	InsertLogs(ctx context.Context, token string, batches []*model.Logs) error
 	InsertSpans(ctx context.Context, token string, batches []*model.Spans) error
+	InsertChanges(ctx context.Context, token string, batches []*model.Changes) error
 	InsertLedger(ctx context.Context, token string, rows []store.LedgerRow) error
 }
 

@@ -85,6 +85,7 @@ type Retention struct {
 	Metrics1h time.Duration
 	Logs      time.Duration
 	Spans     time.Duration
+	Changes   time.Duration
 }
 
 // Disk has the fill levels of the data disk at which something happens.
@@ -115,6 +116,8 @@ type Receivers struct {
 	JaegerHTTP      string
 	JaegerGRPC      string
 	TrustedNetworks []string
+	// WebhookSecretFile has the secret of signed webhooks.
+	WebhookSecretFile string
 }
 
 // addresses returns the settings by their keys.
@@ -162,7 +165,7 @@ func Default() Config {
 		NATS:         NATS{URL: Embedded, Sync: SyncInterval},
 		ClickHouse:   ClickHouse{URL: Embedded},
 		// Raw samples for more than a year, so that last year's same week can be seen; the rollups cost a hundredth of that.
-		Retention: Retention{Metrics: 400 * day, Metrics5m: 800 * day, Metrics1h: 1830 * day, Logs: 30 * day, Spans: 14 * day},
+		Retention: Retention{Metrics: 400 * day, Metrics5m: 800 * day, Metrics1h: 1830 * day, Logs: 30 * day, Spans: 14 * day, Changes: 400 * day},
 		Disk:      Disk{WarnRatio: 0.80, DropRatio: 0.90},
 		Limits: Limits{
 			MaxBodyBytes: 64 << 20, MaxLabels: 64, MaxLabelNameBytes: 256, MaxLabelValueBytes: 4096,

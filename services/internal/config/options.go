@@ -78,6 +78,7 @@ func (c *Config) dataOptions() []Option {
 		{"retention.metrics_1h", "how long hourly rollups are kept", duration(&c.Retention.Metrics1h)},
 		{"retention.logs", "how long logs are kept", duration(&c.Retention.Logs)},
 		{"retention.spans", "how long traces are kept", duration(&c.Retention.Spans)},
+		{"retention.changes", "how long changes (deployments and the like) are kept", duration(&c.Retention.Changes)},
 		{"disk.warn_ratio", "fill level of the data disk from which every page says so", ratio(&c.Disk.WarnRatio)},
 		{"disk.drop_ratio", "fill level from which the oldest partitions are dropped", ratio(&c.Disk.DropRatio)},
 		{"limits.max_body_bytes", "largest request after decompression", size(&c.Limits.MaxBodyBytes)},
@@ -105,6 +106,7 @@ func (c *Config) receiverOptions() []Option {
 		{"receivers.jaeger_http_addr", "host:port for Jaeger Thrift over HTTP, as 127.0.0.1:14268; empty is off", str(&r.JaegerHTTP)},
 		{"receivers.jaeger_grpc_addr", "host:port for Jaeger over gRPC, as 127.0.0.1:14250; empty is off", str(&r.JaegerGRPC)},
 		{"receivers.trusted_networks", "networks whose senders are taken without a key where the protocol knows none, as 10.0.0.0/8,192.0.2.7", list(&r.TrustedNetworks)},
+		{"receivers.webhook_secret_file", "file with the secret that GitHub, GitLab and Flux sign their webhooks with; empty asks for the ingest key instead", str(&r.WebhookSecretFile)},
 	}
 }
 

@@ -44,6 +44,12 @@ func (s *Sink) PublishSpans(_ context.Context, _ *intake.Request, x *model.Spans
 	return s.done(x.Len(), data, err)
 }
 
+// PublishChanges encodes c.
+func (s *Sink) PublishChanges(_ context.Context, _ *intake.Request, c *model.Changes) error {
+	data, err := bus.EncodeChanges(c)
+	return s.done(c.Len(), data, err)
+}
+
 func (s *Sink) done(items int, data []byte, err error) error {
 	if err != nil {
 		s.T.Errorf("a batch cannot be encoded: %v", err)

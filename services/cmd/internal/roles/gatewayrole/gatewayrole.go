@@ -36,7 +36,7 @@ func start(_ context.Context, e *launch.Env) error {
 	}
 	// The pools close after the writers, which are in an earlier stage.
 	e.Add(app.StageBus, app.Closer("writer-store", db.Close), app.Closer("upkeep-store", owner.Close))
-	for _, signal := range []model.Signal{model.SignalMetrics, model.SignalLogs, model.SignalSpans} {
+	for _, signal := range []model.Signal{model.SignalMetrics, model.SignalLogs, model.SignalSpans, model.SignalChanges} {
 		for shard := range e.Config.Shards {
 			e.Add(app.StageProcess, writer.New(writer.Default(signal), signal, shard, writer.Deps{Bus: e.Bus, Store: db, Log: e.Log}))
 		}
@@ -77,7 +77,7 @@ func upkeepConfig(c config.Config) upkeep.Config {
 	u.WarnRatio, u.DropRatio = c.Disk.WarnRatio, c.Disk.DropRatio
 	u.Retention = clickhouse.Retention{
 		"metrics": c.Retention.Metrics, "metrics_5m": c.Retention.Metrics5m, "metrics_1h": c.Retention.Metrics1h,
-		"logs": c.Retention.Logs, "spans": c.Retention.Spans,
+		"logs": c.Retention.Logs, "spans": c.Retention.Spans, "changes": c.Retention.Changes,
 	}
 	return u
 }

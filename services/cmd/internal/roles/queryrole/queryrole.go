@@ -63,6 +63,6 @@ func queryConfig(e *launch.Env) query.Config {
 func retentionDays(r config.Retention) map[string]int {
 	days := func(d time.Duration) int { return int(d.Hours() / 24) }
 	return map[string]int{
-		"metrics": days(r.Metrics), "metrics_5m": days(r.Metrics5m), "metrics_1h": days(r.Metrics1h), "logs": days(r.Logs), "spans": days(r.Spans),
+		"metrics": days(r.Metrics), "metrics_5m": days(r.Metrics5m), "metrics_1h": days(r.Metrics1h), "logs": days(r.Logs), "spans": days(r.Spans), "changes": days(r.Changes),
 	}
 }

@@ -20,6 +20,7 @@ var foreign = []string{
 	"GET /api/openapi.json", "GET /api/openapi.yaml", "GET /api/openapi-3.0.json", "GET /api/openapi-3.0.yaml",
 	"GET /api/v1/query", "POST /api/v1/query", "GET /api/v1/query_range", "POST /api/v1/query_range",
 	"GET /api/v1/series", "POST /api/v1/series", "GET /api/v1/labels", "POST /api/v1/labels", "GET /api/v1/label/:name/values",
+	"GET /api/annotations",
 	"GET /api/v1/format_query", "POST /api/v1/format_query", "GET /api/v1/metadata", "GET /api/v1/status/buildinfo",
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/faultline-io/faultline/services/internal/bus"
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
+	"github.com/faultline-io/faultline/services/query/changesapi"
 	"github.com/faultline-io/faultline/services/query/console"
 	"github.com/faultline-io/faultline/services/query/limits"
 	"github.com/faultline-io/faultline/services/query/logsapi"
@@ -188,6 +189,7 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	logsapi.Register(q.api, router, logsapi.Deps{DB: q.deps.Store, Live: q.deps.Bus, Now: q.deps.Clock})
 	patternsapi.Register(q.api, patternsapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	tracesapi.Register(q.api, router, tracesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
+	changesapi.Register(q.api, router, changesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	q.registerHealth(router)
 	q.prom.Register(router)
 	return router

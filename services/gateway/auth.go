@@ -3,10 +3,14 @@ package gateway
 import (
 	"encoding/base64"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 
+	"github.com/faultline-io/faultline/services/gateway/changes"
+	"github.com/faultline-io/faultline/services/gateway/intake"
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/model"
 )
@@ -53,6 +57,41 @@ func (g *Gateway) tenant(c senderFacts) (model.TenantID, error) {
 		return model.DefaultTenant, nil
 	}
 	return 0, errs.WithHint(errs.Unauthenticated, keyHint, "an ingest key is needed")
+}
+
+// webhookSender is the tenant of a webhook where a secret is set: a signed one, whose signature is checked when its body is there, or one
+// with an ingest key. Being on this machine is not enough, since webhooks come in through a proxy.
+func (g *Gateway) webhookSender(s intake.Sender, r *http.Request) (intake.Sender, error) {
+	if changes.Signed(r.Header.Get) {
+		s.Tenant = model.DefaultTenant
+		return s, nil
+	}
+	key := ingestKey(r.Header.Get)
+	if key == "" || g.deps.Auth == nil {
+		return s, errs.WithHint(errs.Unauthenticated, "set the secret of receivers.webhook_secret_file in the webhook, or send the ingest key", "the webhook is not signed")
+	}
+	var err error
+	s.Tenant, err = g.deps.Auth.VerifyIngestKey(key)
+	return s, err
+}
+
+// maxSecretBytes bounds a file that is read as a secret.
+const maxSecretBytes = 4 << 10
+
+// readSecret reads a secret from a file; no file is no secret.
+func readSecret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", errs.WithHint(errs.Invalid, "receivers.webhook_secret_file names a file with the secret", "read webhook secret: %v", err)
+	}
+	secret := strings.TrimSpace(string(b))
+	if secret == "" || len(secret) > maxSecretBytes {
+		return "", errs.New(errs.Invalid, "%s has no secret, or one of more than %d bytes", file, maxSecretBytes)
+	}
+	return secret, nil
 }
 
 // trusted reports whether a sender needs no key: it is on this machine, and no proxy on this machine speaks for it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"github.com/faultline-io/faultline/services/gateway/changes"
 	"github.com/faultline-io/faultline/services/gateway/intake"
 	"github.com/faultline-io/faultline/services/gateway/limits"
 	"github.com/faultline-io/faultline/services/gateway/lokipush"
@@ -64,6 +65,8 @@ type Receivers struct {
 	JaegerGRPC string
 	// TrustedNetworks are the networks, as CIDR, whose senders are taken without a key where the protocol knows none. Loopback always is.
 	TrustedNetworks []string
+	// WebhookSecretFile has the secret that forges sign their webhooks with; empty asks for an ingest key instead.
+	WebhookSecretFile string
 }
 
 // Validate names the first setting that makes no sense.
@@ -118,10 +121,13 @@ type Gateway struct {
 	promw    *promwrite.Receiver
 	otlp     *otlp.Receiver
 	loki     *lokipush.Receiver
+	changes  *changes.Receiver
 	measures *measures
 	handler  http.Handler
 	// networks are trusted by protocols without keys.
 	networks []netip.Prefix
+	// webhookSecret is what webhooks are signed with; empty asks for keys.
+	webhookSecret string
 }
 
 // New returns a gateway. It starts nothing: Parts and Handler do.
@@ -167,6 +173,10 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	g.promw = promwrite.New(g.core)
 	g.otlp = otlp.New(g.core)
 	g.loki = lokipush.New(g.core)
+	g.changes = changes.New(g.core)
+	if g.webhookSecret, err = readSecret(cfg.Receivers.WebhookSecretFile); err != nil {
+		return nil, err
+	}
 	g.handler = g.router()
 	return g, nil
 }

@@ -30,6 +30,7 @@ type recorder struct {
 	metrics  []*model.Metrics
 	logs     []*model.Logs
 	spans    []*model.Spans
+	changes  []model.Change
 }
 
 func (r *recorder) Publish(_ context.Context, m *bus.Message) (bool, error) {
@@ -61,6 +62,11 @@ func (r *recorder) Publish(_ context.Context, m *bus.Message) (bool, error) {
 		x := &model.Spans{Header: m.Header}
 		err = bus.DecodeSpans(m.Data, x)
 		r.spans = append(r.spans, x)
+		n = x.Len()
+	case model.SignalChanges:
+		x := &model.Changes{Header: m.Header}
+		err = bus.DecodeChanges(m.Data, x)
+		r.changes = append(r.changes, x.Changes...)
 		n = x.Len()
 	}
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/faultline-io/faultline/services/gateway/changes"
 	"github.com/faultline-io/faultline/services/gateway/intake"
 	"github.com/faultline-io/faultline/services/gateway/limits"
 	"github.com/faultline-io/faultline/services/internal/errs"
@@ -43,6 +44,8 @@ type endpoint struct {
 	methods []string
 	// shared says that other methods of the path are answered by another part of the process.
 	shared bool
+	// webhook says that senders may sign the body with the secret for webhooks instead of sending a key.
+	webhook bool
 	// protocol of a request; encoding is what is assumed when Content-Encoding is absent.
 	protocol func(*http.Request) (string, error)
 	encoding func(*http.Request) string
@@ -58,6 +61,8 @@ type call struct {
 	ep   *endpoint
 	req  *intake.Request
 	body []byte
+	// out is what handle leaves for answer beside what is in req.
+	out any
 }
 
 // stub is a path on which a sender asks something before it sends: what server this is, whether a key is good. It takes no telemetry.
@@ -68,7 +73,7 @@ type stub struct {
 }
 
 func (g *Gateway) endpoints() []*endpoint {
-	return slices.Concat(g.otlpEndpoints(), g.promEndpoints(), g.lokiEndpoints())
+	return slices.Concat(g.otlpEndpoints(), g.promEndpoints(), g.lokiEndpoints(), g.changeEndpoints())
 }
 
 func (g *Gateway) stubs() []stub { return nil }
@@ -184,6 +189,9 @@ func (g *Gateway) sender(r *http.Request, ep *endpoint) (intake.Sender, error) {
 	if crossOrigin(r.Host, r.Header.Get) {
 		return s, errs.WithHint(errs.Forbidden, "send telemetry from a program, or from a page of this server", "a page of another site may not send telemetry here")
 	}
+	if ep.webhook && g.webhookSecret != "" {
+		return g.webhookSender(s, r)
+	}
 	if s.Tenant, err = g.tenant(senderFacts{r.RemoteAddr, r.Header.Get}); err != nil {
 		return s, err
 	}
@@ -255,6 +263,11 @@ func (g *Gateway) receive(x *call) error {
 			return err
 		}
 		*opened = x.body
+	}
+	if x.ep.webhook && g.webhookSecret != "" && changes.Signed(r.Header.Get) {
+		if err := changes.Verify(g.webhookSecret, r.Header.Get, *raw); err != nil {
+			return err
+		}
 	}
 	return x.ep.handle(r.Context(), x)
 }

@@ -25,6 +25,9 @@ const staleBits = 0x7ff0000000000002
 // IsStale reports whether v is Prometheus' staleness marker.
 func IsStale(v float64) bool { return math.Float64bits(v) == staleBits }
 
+// StaleNaN returns Prometheus' staleness marker, for receivers that know themselves when a series ends.
+func StaleNaN() float64 { return math.Float64frombits(staleBits) }
+
 // Metrics gathers the samples of one request. It belongs to one goroutine; get one from Core.Metrics and Close it.
 type Metrics struct {
 	// Labels is the label set for the next Begin.

@@ -59,6 +59,22 @@ func (g *Gateway) tenant(c senderFacts) (model.TenantID, error) {
 	return 0, errs.WithHint(errs.Unauthenticated, keyHint, "an ingest key is needed")
 }
 
+// tenantOf is tenant for a request whose key may be where key finds it.
+func (g *Gateway) tenantOf(r *http.Request, key func(*http.Request) string) (model.TenantID, error) {
+	header := r.Header.Get
+	if key != nil {
+		if k := key(r); k != "" {
+			header = func(name string) string {
+				if name == headerKey {
+					return k
+				}
+				return r.Header.Get(name)
+			}
+		}
+	}
+	return g.tenant(senderFacts{r.RemoteAddr, header})
+}
+
 // webhookSender is the tenant of a webhook where a secret is set: a signed one, whose signature is checked when its body is there, or one
 // with an ingest key. Being on this machine is not enough, since webhooks come in through a proxy.
 func (g *Gateway) webhookSender(s intake.Sender, r *http.Request) (intake.Sender, error) {

@@ -15,13 +15,19 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/faultline-io/faultline/services/gateway/changes"
+	"github.com/faultline-io/faultline/services/gateway/datadog"
+	"github.com/faultline-io/faultline/services/gateway/graphite"
+	"github.com/faultline-io/faultline/services/gateway/influx"
 	"github.com/faultline-io/faultline/services/gateway/intake"
+	"github.com/faultline-io/faultline/services/gateway/jaeger"
 	"github.com/faultline-io/faultline/services/gateway/limits"
 	"github.com/faultline-io/faultline/services/gateway/lokipush"
 	"github.com/faultline-io/faultline/services/gateway/otlp"
 	"github.com/faultline-io/faultline/services/gateway/pipeline"
 	"github.com/faultline-io/faultline/services/gateway/promwrite"
 	"github.com/faultline-io/faultline/services/gateway/series"
+	"github.com/faultline-io/faultline/services/gateway/statsd"
+	"github.com/faultline-io/faultline/services/gateway/zipkin"
 	"github.com/faultline-io/faultline/services/internal/bus"
 	"github.com/faultline-io/faultline/services/internal/logshape"
 	"github.com/faultline-io/faultline/services/model"
@@ -122,6 +128,12 @@ type Gateway struct {
 	otlp     *otlp.Receiver
 	loki     *lokipush.Receiver
 	changes  *changes.Receiver
+	influx   *influx.Receiver
+	graphite *graphite.Receiver
+	datadog  *datadog.Receiver
+	statsd   *statsd.Receiver
+	zipkin   *zipkin.Receiver
+	jaeger   *jaeger.Receiver
 	measures *measures
 	handler  http.Handler
 	// networks are trusted by protocols without keys.
@@ -173,7 +185,9 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	g.promw = promwrite.New(g.core)
 	g.otlp = otlp.New(g.core)
 	g.loki = lokipush.New(g.core)
-	g.changes = changes.New(g.core)
+	g.changes, g.influx, g.graphite, g.datadog = changes.New(g.core), influx.New(g.core), graphite.New(g.core), datadog.New(g.core)
+	g.statsd = statsd.New(g.core, deps.Log)
+	g.zipkin, g.jaeger = zipkin.New(g.otlp), jaeger.New(g.otlp)
 	if g.webhookSecret, err = readSecret(cfg.Receivers.WebhookSecretFile); err != nil {
 		return nil, err
 	}

@@ -59,20 +59,30 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// grpcService describes one collector service: its only method, Export, on raw messages.
-func (g *Gateway) grpcService(name string, signal model.Signal) *grpc.ServiceDesc {
+// grpcMethod is the only method of a collector's service.
+type grpcMethod struct {
+	service, method string
+	signal          model.Signal
+	protocol        string
+	// take publishes a message, answer writes the reply of what it left in req.
+	take   func(ctx context.Context, req *intake.Request, body []byte) error
+	answer func(req *intake.Request) []byte
+}
+
+// grpcService describes one collector service on raw messages.
+func (g *Gateway) grpcService(m grpcMethod) *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
-		ServiceName: name,
+		ServiceName: m.service,
 		HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{
-			MethodName: "Export",
+			MethodName: m.method,
 			Handler: func(_ any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 				var in rawMessage
 				if err := dec(&in); err != nil {
 					return nil, err
 				}
 				defer in.data.Free()
-				return g.grpcExport(ctx, signal, in.data.ReadOnlyData())
+				return g.grpcExport(ctx, &m, in.data.ReadOnlyData())
 			},
 		}},
 	}
@@ -87,7 +97,7 @@ const (
 	grpcPing        = 2 * time.Minute
 )
 
-func (g *Gateway) newGRPCServer() (*grpc.Server, error) {
+func (g *Gateway) newGRPCServer(services ...*grpc.ServiceDesc) (*grpc.Server, error) {
 	opts := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(rawCodec{}),
 		grpc.MaxRecvMsgSize(int(g.cfg.Limits.MaxDecodedBytes)),
@@ -100,15 +110,44 @@ func (g *Gateway) newGRPCServer() (*grpc.Server, error) {
 	if g.cfg.TLSCertFile != "" {
 		cert, err := tls.LoadX509KeyPair(g.cfg.TLSCertFile, g.cfg.TLSKeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("load certificate of the OTLP listener: %w", err)
+			return nil, fmt.Errorf("load certificate of the gRPC listener: %w", err)
 		}
 		opts = append(opts, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})))
 	}
 	s := grpc.NewServer(opts...)
-	s.RegisterService(g.grpcService(colmetrics.MetricsService_ServiceDesc.ServiceName, model.SignalMetrics), nil)
-	s.RegisterService(g.grpcService(collogs.LogsService_ServiceDesc.ServiceName, model.SignalLogs), nil)
-	s.RegisterService(g.grpcService(coltrace.TraceService_ServiceDesc.ServiceName, model.SignalSpans), nil)
+	for _, d := range services {
+		s.RegisterService(d, nil)
+	}
 	return s, nil
+}
+
+// otlpServices are the collector's services of OTLP.
+func (g *Gateway) otlpServices() []*grpc.ServiceDesc {
+	var out []*grpc.ServiceDesc
+	for _, s := range []struct {
+		name   string
+		signal model.Signal
+	}{
+		{colmetrics.MetricsService_ServiceDesc.ServiceName, model.SignalMetrics}, {collogs.LogsService_ServiceDesc.ServiceName, model.SignalLogs},
+		{coltrace.TraceService_ServiceDesc.ServiceName, model.SignalSpans},
+	} {
+		out = append(out, g.grpcService(grpcMethod{
+			service: s.name, method: "Export", signal: s.signal, protocol: protoOTLPGRPC,
+			take: func(ctx context.Context, req *intake.Request, body []byte) error {
+				return g.export(ctx, req, s.signal, body)
+			},
+			answer: func(req *intake.Request) []byte { return otlp.Response(s.signal, req.Rejected(), req.Reasons(), false) },
+		}))
+	}
+	return out
+}
+
+// jaegerService is the collector's service of Jaeger.
+func (g *Gateway) jaegerService() *grpc.ServiceDesc {
+	return g.grpcService(grpcMethod{
+		service: "jaeger.api_v2.CollectorService", method: "PostSpans", signal: model.SignalSpans, protocol: protoJaegerGRPC, take: g.jaeger.Proto,
+		answer: func(*intake.Request) []byte { return nil },
+	})
 }
 
 // grpcAdmit refuses a call before its message is read, when memory is short or the sender has no key: what is not admitted is
@@ -120,25 +159,25 @@ func (g *Gateway) grpcAdmit(ctx context.Context, _ *tap.Info) (context.Context, 
 	return ctx, nil
 }
 
-func (g *Gateway) grpcExport(ctx context.Context, signal model.Signal, body []byte) (any, error) {
+func (g *Gateway) grpcExport(ctx context.Context, m *grpcMethod, body []byte) (any, error) {
 	start := time.Now()
-	sender, err := g.grpcSender(ctx)
+	sender, err := g.grpcSender(ctx, m.protocol)
 	req := g.core.NewRequest(sender)
 	if err == nil {
 		lease := limits.Lease{Budget: g.budget}
 		defer lease.Release()
 		if err = lease.Grow(max(int64(len(body)), minLeaseBytes)); err == nil {
-			err = g.export(ctx, req, signal, body)
+			err = m.take(ctx, req, body)
 		}
 	}
-	g.measures.request(protoOTLPGRPC, resultOf(err), start)
+	g.measures.request(m.protocol, resultOf(err), start)
 	if err != nil {
 		_, reason := statusOf(err)
-		g.core.Rejected.Add(&req.Origin, signal, reason, 1)
+		g.core.Rejected.Add(&req.Origin, m.signal, reason, 1)
 		return nil, grpcError(err)
 	}
 	g.core.Finish(req)
-	return &rawMessage{out: otlp.Response(signal, req.Rejected(), req.Reasons(), false)}, nil
+	return &rawMessage{out: m.answer(req)}, nil
 }
 
 func resultOf(err error) string {
@@ -148,8 +187,8 @@ func resultOf(err error) string {
 	return string(errs.KindOf(err))
 }
 
-func (g *Gateway) grpcSender(ctx context.Context) (intake.Sender, error) {
-	s := intake.Sender{Origin: model.Origin{Tenant: model.DefaultTenant, Source: protoOTLPGRPC, Protocol: protoOTLPGRPC}}
+func (g *Gateway) grpcSender(ctx context.Context, protocol string) (intake.Sender, error) {
+	s := intake.Sender{Origin: model.Origin{Tenant: model.DefaultTenant, Source: protocol, Protocol: protocol}}
 	md, _ := metadata.FromIncomingContext(ctx)
 	header := func(name string) string {
 		if v := md.Get(name); len(v) > 0 {

@@ -179,6 +179,8 @@ type rig struct {
 	url string
 	// grpc and http are the addresses of the OTLP listeners.
 	grpc, http string
+	// addrs are the addresses of all listeners by name.
+	addrs map[string]string
 }
 
 func newRig(t testing.TB, change func(*Config, *Deps)) *rig {
@@ -196,7 +198,7 @@ func newRig(t testing.TB, change func(*Config, *Deps)) *rig {
 	}
 	srv := httptest.NewServer(g.Handler())
 	t.Cleanup(srv.Close)
-	x := &rig{g: g, rec: rec, url: srv.URL}
+	x := &rig{g: g, rec: rec, url: srv.URL, addrs: map[string]string{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	t.Cleanup(func() { cancel(); wg.Wait() })
@@ -208,21 +210,21 @@ func newRig(t testing.TB, change func(*Config, *Deps)) *rig {
 				t.Errorf("%s: %v", p.Name(), err)
 			}
 		}(p)
-		l, ok := p.(*Listener)
+		l, ok := p.(interface {
+			app.Readier
+			Addr() string
+		})
 		if !ok {
 			continue
 		}
 		select {
 		case <-l.Ready():
-		case <-time.After(10 * time.Second):
+		case <-time.After(waitLimit):
 			t.Fatalf("%s is not ready", p.Name())
 		}
-		if p.Name() == "gateway-otlp-grpc" {
-			x.grpc = l.Addr()
-		} else {
-			x.http = "http://" + l.Addr()
-		}
+		x.addrs[p.Name()] = l.Addr()
 	}
+	x.grpc, x.http = x.addrs["gateway-otlp-grpc"], "http://"+x.addrs["gateway-otlp-http"]
 	return x
 }
 

@@ -46,6 +46,8 @@ type endpoint struct {
 	shared bool
 	// webhook says that senders may sign the body with the secret for webhooks instead of sending a key.
 	webhook bool
+	// key finds the key where the protocol's own clients put it; nil is the places of all protocols alone.
+	key func(*http.Request) string
 	// protocol of a request; encoding is what is assumed when Content-Encoding is absent.
 	protocol func(*http.Request) (string, error)
 	encoding func(*http.Request) string
@@ -73,10 +75,10 @@ type stub struct {
 }
 
 func (g *Gateway) endpoints() []*endpoint {
-	return slices.Concat(g.otlpEndpoints(), g.promEndpoints(), g.lokiEndpoints(), g.changeEndpoints())
+	return slices.Concat(g.otlpEndpoints(), g.otlpAliases(), g.promEndpoints(), g.lokiEndpoints(), g.influxEndpoints(), g.datadogEndpoints(), g.traceEndpoints(), g.changeEndpoints())
 }
 
-func (g *Gateway) stubs() []stub { return nil }
+func (g *Gateway) stubs() []stub { return slices.Concat(g.influxStubs(), g.datadogStubs()) }
 
 // Patterns returns what Handler serves, as http.ServeMux writes it, for the shared listener.
 func (g *Gateway) Patterns() []string {
@@ -192,7 +194,7 @@ func (g *Gateway) sender(r *http.Request, ep *endpoint) (intake.Sender, error) {
 	if ep.webhook && g.webhookSecret != "" {
 		return g.webhookSender(s, r)
 	}
-	if s.Tenant, err = g.tenant(senderFacts{r.RemoteAddr, r.Header.Get}); err != nil {
+	if s.Tenant, err = g.tenantOf(r, ep.key); err != nil {
 		return s, err
 	}
 	return agentSender(s, r.Header.Get)

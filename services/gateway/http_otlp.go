@@ -33,6 +33,17 @@ func (g *Gateway) otlpEndpoints() []*endpoint {
 	return out
 }
 
+// otlpAliases are the paths under which other systems take OTLP's metrics on their main port: Prometheus and VictoriaMetrics.
+func (g *Gateway) otlpAliases() []*endpoint {
+	var out []*endpoint
+	for _, path := range []string{"/api/v1/otlp/v1/metrics", "/opentelemetry/v1/metrics"} {
+		out = append(out, &endpoint{
+			path: path, signal: model.SignalMetrics, protocol: otlpProtocol, encoding: contentEncoding, handle: g.handleOTLP, answer: answerOTLP, fail: failOTLP,
+		})
+	}
+	return out
+}
+
 func otlpProtocol(r *http.Request) (string, error) {
 	switch t, _ := mediaType(r); t {
 	case typeProtobuf, typeJSON:

@@ -19,7 +19,7 @@ const (
 
 func (g *Gateway) promEndpoints() []*endpoint {
 	var out []*endpoint
-	for _, path := range []string{"/api/v1/write", "/api/v1/push"} {
+	for _, path := range []string{"/api/v1/write", "/api/v1/push", "/prometheus/api/v1/write"} {
 		out = append(out, &endpoint{
 			path: path, signal: model.SignalMetrics, protocol: remoteWriteProtocol, encoding: snappyByDefault,
 			handle: g.handleRemoteWrite, answer: answerRemoteWrite, fail: failRemoteWrite,

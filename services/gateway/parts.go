@@ -22,16 +22,44 @@ import (
 func (g *Gateway) Parts() []app.Service {
 	out := []app.Service{g.pipeline}
 	if g.cfg.OTLPGRPCAddr != "" {
-		out = append(out, newListener("gateway-otlp-grpc", g.cfg.OTLPGRPCAddr, g.runGRPC))
+		out = append(out, newListener("gateway-otlp-grpc", g.cfg.OTLPGRPCAddr, func(ctx context.Context, l net.Listener) error { return g.runGRPC(ctx, l, g.otlpServices()...) }))
 	}
 	if g.cfg.OTLPHTTPAddr != "" {
-		out = append(out, newListener("gateway-otlp-http", g.cfg.OTLPHTTPAddr, g.runHTTP))
+		out = append(out, newListener("gateway-otlp-http", g.cfg.OTLPHTTPAddr, func(ctx context.Context, l net.Listener) error {
+			return g.runHTTP(ctx, l, "OTLP", g.engine(g.otlpEndpoints(), nil))
+		}))
 	}
+	out = append(out, g.receiverParts()...)
 	if g.cfg.ScrapeConfigFile != "" {
 		out = append(out, scrape.New(scrape.Config{File: g.cfg.ScrapeConfigFile}, g.core, g.budget, g.deps.Log))
 	}
 	if g.deps.Rejections != nil {
 		out = append(out, &rejectionFlusher{g: g})
+	}
+	return out
+}
+
+// receiverParts are the protocols of metrics and traces with a port of their own.
+func (g *Gateway) receiverParts() []app.Service {
+	var out []app.Service
+	r := &g.cfg.Receivers
+	if r.Graphite != "" {
+		out = append(out, g.newLines("graphite", r.Graphite, nil, g.graphite.Write)...)
+	}
+	if r.Statsd != "" {
+		out = append(out, g.newPackets("gateway-statsd-udp", r.Statsd, g.statsdPacket), g.newStreams("gateway-statsd-tcp", r.Statsd, nil, g.statsdStream), g.statsd)
+	}
+	for _, l := range []struct {
+		name, addr string
+		endpoints  []*endpoint
+	}{{"gateway-zipkin", r.Zipkin, g.zipkinEndpoints("")}, {"gateway-jaeger-http", r.JaegerHTTP, g.jaegerEndpoints("")}} {
+		if l.addr != "" {
+			handler := g.engine(l.endpoints, nil)
+			out = append(out, newListener(l.name, l.addr, func(ctx context.Context, nl net.Listener) error { return g.runHTTP(ctx, nl, l.name, handler) }))
+		}
+	}
+	if r.JaegerGRPC != "" {
+		out = append(out, newListener("gateway-jaeger-grpc", r.JaegerGRPC, func(ctx context.Context, nl net.Listener) error { return g.runGRPC(ctx, nl, g.jaegerService()) }))
 	}
 	return out
 }
@@ -92,8 +120,8 @@ func (l *Listener) Run(ctx context.Context) error {
 // drainTime is how long requests in flight may take after the stop.
 const drainTime = 5 * time.Second
 
-func (g *Gateway) runGRPC(ctx context.Context, l net.Listener) error {
-	s, err := g.newGRPCServer()
+func (g *Gateway) runGRPC(ctx context.Context, l net.Listener, services ...*grpc.ServiceDesc) error {
+	s, err := g.newGRPCServer(services...)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -101,7 +129,7 @@ func (g *Gateway) runGRPC(ctx context.Context, l net.Listener) error {
 	go func() { done <- s.Serve(l) }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("serve OTLP over gRPC: %w", err)
+		return fmt.Errorf("serve gRPC: %w", err)
 	case <-ctx.Done():
 	}
 	stopGRPC(s)
@@ -136,20 +164,21 @@ func (g *Gateway) tlsConfig() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }
 
-// Timeouts of the OTLP listener: headers come at once, a body of the largest size over a slow line within a minute.
+// Timeouts of listeners of HTTP with a port of their own: headers come at once, a body of the largest size over a slow line within a minute.
 const (
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 60 * time.Second
 	idleTimeout   = 2 * time.Minute
 )
 
-func (g *Gateway) runHTTP(ctx context.Context, l net.Listener) error {
+// runHTTP serves a protocol on a port of its own.
+func (g *Gateway) runHTTP(ctx context.Context, l net.Listener, name string, handler http.Handler) error {
 	s := &http.Server{
-		Handler: g.engine(g.otlpEndpoints(), nil), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
 	}
 	secure, err := g.tlsConfig()
 	if err != nil {
-		return errors.Join(fmt.Errorf("OTLP listener: %w", err), l.Close())
+		return errors.Join(fmt.Errorf("%s: %w", name, err), l.Close())
 	}
 	if secure != nil {
 		l = tls.NewListener(l, secure)
@@ -158,7 +187,7 @@ func (g *Gateway) runHTTP(ctx context.Context, l net.Listener) error {
 	go func() { done <- s.Serve(l) }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("serve OTLP over HTTP: %w", err)
+		return fmt.Errorf("%s: serve HTTP: %w", name, err)
 	case <-ctx.Done():
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)

@@ -75,6 +75,12 @@ func TestMain(m *testing.M) {
 }
 
 func child(file string) error {
+	// Discovery looks anew each second, not each minute.
+	for _, name := range []string{"promscrape.fileSDCheckInterval", "promscrape.httpSDCheckInterval"} {
+		if err := flag.Set(name, "1s"); err != nil {
+			return err
+		}
+	}
 	lim := limits.Default()
 	core := &intake.Core{
 		Limits: lim, Sink: &sink{names: map[uint64]string{}}, Rejected: limits.NewRejections(), Index: series.NewIndex(&lim), Clock: time.Now,

@@ -68,17 +68,30 @@ func (r *Receiver) Write(ctx context.Context, req *intake.Request, body []byte) 
 
 // plausible tells lines of rubbish from others before the parser, which writes each that it cannot read to the log.
 func plausible(line []byte) bool {
-	f := bytes.Fields(line)
-	if len(f) < 2 || len(f) > 3 || f[0][0] == ';' {
+	path, rest := cutField(line)
+	if len(path) == 0 || path[0] == ';' {
 		return false
 	}
-	for _, number := range f[1:] {
-		if !numeric(number) {
-			return false
-		}
-	}
-	return true
+	value, rest := cutField(rest)
+	at, rest := cutField(rest)
+	more, _ := cutField(rest)
+	return numeric(value) && (len(at) == 0 || numeric(at)) && len(more) == 0
 }
+
+// cutField returns the first word of s and what follows it.
+func cutField(s []byte) (word, rest []byte) {
+	i := 0
+	for i < len(s) && space(s[i]) {
+		i++
+	}
+	j := i
+	for j < len(s) && !space(s[j]) {
+		j++
+	}
+	return s[i:j], s[j:]
+}
+
+func space(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 // numeric reports whether b is a number in digits, as the protocol has them.
 func numeric(b []byte) bool {

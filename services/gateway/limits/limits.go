@@ -125,6 +125,8 @@ const (
 	Unauthenticated = "unauthenticated"
 	CrossOrigin     = "cross_origin"
 	MemoryFull      = "memory_full"
+	// IncompleteChunks counts messages whose other chunks never came.
+	IncompleteChunks = "incomplete_chunks"
 	// Truncated and AttributesDropped count items that were stored, but not whole.
 	Truncated         = "truncated"
 	AttributesDropped = "attributes_dropped"

@@ -24,6 +24,9 @@ const (
 	headerDropped = "X-Faultline-Dropped"
 )
 
+// headerDatadogKey is where Datadog's agents and libraries send their key.
+const headerDatadogKey = "Dd-Api-Key"
+
 // keyHint is what a sender without a key is told.
 const keyHint = "send the ingest key as 'Authorization: Bearer <key>', as the basic password, or as X-Faultline-Key; it is in the file ingest-key of the data directory"
 
@@ -170,8 +173,10 @@ func isLoopback(addr string) bool {
 }
 
 func ingestKey(header func(string) string) string {
-	if k := header(headerKey); k != "" {
-		return k
+	for _, name := range [...]string{headerKey, headerDatadogKey} {
+		if k := header(name); k != "" {
+			return k
+		}
 	}
 	scheme, rest, ok := strings.Cut(header("Authorization"), " ")
 	if !ok {
@@ -179,8 +184,18 @@ func ingestKey(header func(string) string) string {
 	}
 	rest = strings.TrimSpace(rest)
 	switch strings.ToLower(scheme) {
-	case "bearer":
+	case "bearer", "splunk":
 		return rest
+	case "apikey": // Elasticsearch: base64 of id:key; the id is not needed.
+		plain, err := base64.StdEncoding.DecodeString(rest)
+		if err != nil {
+			return rest
+		}
+		_, key, ok := strings.Cut(string(plain), ":")
+		if !ok {
+			return rest
+		}
+		return key
 	case "basic":
 		plain, err := base64.StdEncoding.DecodeString(rest)
 		if err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/faultline-io/faultline/services/gateway/statsd"
 	"github.com/faultline-io/faultline/services/gateway/zipkin"
 	"github.com/faultline-io/faultline/services/internal/bus"
+	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/internal/logshape"
 	"github.com/faultline-io/faultline/services/model"
 )
@@ -73,6 +74,8 @@ type Receivers struct {
 	TrustedNetworks []string
 	// WebhookSecretFile has the secret that forges sign their webhooks with; empty asks for an ingest key instead.
 	WebhookSecretFile string
+	// SyslogTimezone is the zone of syslog times that name none, as Europe/Berlin; empty is that of this machine.
+	SyslogTimezone string
 }
 
 // Validate names the first setting that makes no sense.
@@ -89,7 +92,22 @@ func (c Config) Validate() error {
 	if _, err := parseNetworks(c.Receivers.TrustedNetworks); err != nil {
 		return fmt.Errorf("gateway.receivers.trusted_networks: %w", err)
 	}
+	if _, err := c.Receivers.zone(); err != nil {
+		return err
+	}
 	return nil
+}
+
+// zone returns the zone of syslog times that name none.
+func (r *Receivers) zone() (*time.Location, error) {
+	if r.SyslogTimezone == "" {
+		return time.Local, nil
+	}
+	zone, err := time.LoadLocation(r.SyslogTimezone)
+	if err != nil {
+		return nil, errs.New(errs.Invalid, "gateway.receivers.syslog_timezone: %w", err)
+	}
+	return zone, nil
 }
 
 // KeyVerifier tells which tenant an ingest key belongs to; errs.Unauthenticated when it is not a key.
@@ -134,6 +152,7 @@ type Gateway struct {
 	statsd   *statsd.Receiver
 	zipkin   *zipkin.Receiver
 	jaeger   *jaeger.Receiver
+	logs     logReceivers
 	measures *measures
 	handler  http.Handler
 	// networks are trusted by protocols without keys.
@@ -191,6 +210,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	if g.webhookSecret, err = readSecret(cfg.Receivers.WebhookSecretFile); err != nil {
 		return nil, err
 	}
+	g.logs = newLogReceivers(g.core)
 	g.handler = g.router()
 	return g, nil
 }

@@ -30,6 +30,14 @@ const (
 	protoRemoteWriteV2 = "remote_write_v2"
 	protoLoki          = "loki"
 	protoScrape        = "scrape"
+	protoElastic       = "elastic_bulk"
+	protoJSONLine      = "jsonline"
+	protoSplunk        = "splunk_hec"
+	protoDatadogLogs   = "datadog_logs"
+	protoGELF          = "gelf"
+	protoFluent        = "fluent_forward"
+	protoSyslog        = "syslog"
+	protoJournald      = "journald"
 )
 
 // minLeaseBytes is what even an empty request is taken to hold, so that a flood of small ones is bounded too.
@@ -46,6 +54,8 @@ type endpoint struct {
 	shared bool
 	// webhook says that senders may sign the body with the secret for webhooks instead of sending a key.
 	webhook bool
+	// stream says that handle reads the body from call.stream as it comes, in bounded memory, instead of being given it whole.
+	stream bool
 	// key finds the key where the protocol's own clients put it; nil is the places of all protocols alone.
 	key func(*http.Request) string
 	// protocol of a request; encoding is what is assumed when Content-Encoding is absent.
@@ -63,6 +73,9 @@ type call struct {
 	ep   *endpoint
 	req  *intake.Request
 	body []byte
+	// stream is the body of an endpoint that reads it as it comes; lease is the memory that it may grow.
+	stream io.Reader
+	lease  *limits.Lease
 	// out is what handle leaves for answer beside what is in req.
 	out any
 }
@@ -75,10 +88,13 @@ type stub struct {
 }
 
 func (g *Gateway) endpoints() []*endpoint {
-	return slices.Concat(g.otlpEndpoints(), g.otlpAliases(), g.promEndpoints(), g.lokiEndpoints(), g.influxEndpoints(), g.datadogEndpoints(), g.traceEndpoints(), g.changeEndpoints())
+	return slices.Concat(g.otlpEndpoints(), g.otlpAliases(), g.promEndpoints(), g.lokiEndpoints(), g.influxEndpoints(), g.datadogEndpoints(),
+		g.traceEndpoints(), g.changeEndpoints(), g.logEndpoints())
 }
 
-func (g *Gateway) stubs() []stub { return slices.Concat(g.influxStubs(), g.datadogStubs()) }
+func (g *Gateway) stubs() []stub {
+	return slices.Concat(g.influxStubs(), g.datadogStubs(), g.elasticStubs(), g.splunkStubs())
+}
 
 // Patterns returns what Handler serves, as http.ServeMux writes it, for the shared listener.
 func (g *Gateway) Patterns() []string {
@@ -105,6 +121,8 @@ func muxPattern(path string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		switch {
+		case p == "" && i > 0: // a slash at the end, which ServeMux would take for everything below
+			parts[i] = "{$}"
 		case strings.HasPrefix(p, ":"):
 			parts[i] = "{" + p[1:] + "}"
 		case strings.HasPrefix(p, "*"):
@@ -232,6 +250,9 @@ func agentSender(s intake.Sender, header func(string) string) (intake.Sender, er
 
 // receive reads, opens and publishes the body.
 func (g *Gateway) receive(x *call) error {
+	if x.ep.stream {
+		return g.receiveStream(x)
+	}
 	r := x.gin.Request
 	lim := &g.cfg.Limits
 	if r.ContentLength > lim.MaxBodyBytes {

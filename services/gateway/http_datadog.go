@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -45,12 +46,19 @@ func (g *Gateway) datadogEndpoints() []*endpoint {
 	return out
 }
 
-// datadogKey is where the agent and its clients put their key.
+// datadogKey is where the agent, its clients and old forwarders put their key: a header, the query, or the end of the path.
 func datadogKey(r *http.Request) string {
 	if k := r.Header.Get("DD-API-KEY"); k != "" {
 		return k
 	}
-	return r.URL.Query().Get("api_key")
+	q := r.URL.Query()
+	for _, name := range []string{"api_key", "dd-api-key"} {
+		if k := q.Get(name); k != "" {
+			return k
+		}
+	}
+	_, key, _ := strings.Cut(r.URL.Path, "/v1/input/")
+	return key
 }
 
 // answerDatadog says 202 also when some items were refused: the agent would send all of them again after anything else. What was refused is

@@ -9,10 +9,14 @@ import (
 )
 
 func (g *Gateway) lokiEndpoints() []*endpoint {
-	return []*endpoint{{
-		path: "/loki/api/v1/push", signal: model.SignalLogs, protocol: lokiProtocol, encoding: lokiEncoding,
-		handle: g.handleLoki, answer: answerNoContent, fail: failText,
-	}}
+	var out []*endpoint
+	for _, path := range []string{"/loki/api/v1/push", "/api/prom/push"} { // The second is that of Loki's first clients.
+		out = append(out, &endpoint{
+			path: path, signal: model.SignalLogs, protocol: lokiProtocol, encoding: lokiEncoding,
+			handle: g.handleLoki, answer: answerNoContent, fail: failText,
+		})
+	}
+	return out
 }
 
 func lokiProtocol(r *http.Request) (string, error) {

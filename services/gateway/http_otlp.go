@@ -20,25 +20,30 @@ const (
 )
 
 func (g *Gateway) otlpEndpoints() []*endpoint {
+	return g.otlpPaths([]otlpPath{{"/v1/metrics", model.SignalMetrics}, {"/v1/logs", model.SignalLogs}, {"/v1/traces", model.SignalSpans}})
+}
+
+// otlpAliases are the paths of OTLP under which Loki, Prometheus and VictoriaMetrics take it, so that their senders need a new host only.
+func (g *Gateway) otlpAliases() []*endpoint {
+	paths := []otlpPath{{"/otlp/v1/logs", model.SignalLogs}}
+	for _, prefix := range []string{"/api/v1/otlp", "/opentelemetry"} {
+		paths = append(paths, otlpPath{prefix + "/v1/metrics", model.SignalMetrics}, otlpPath{prefix + "/v1/logs", model.SignalLogs}, otlpPath{prefix + "/v1/traces", model.SignalSpans})
+	}
+	return g.otlpPaths(paths)
+}
+
+// otlpPath is where a signal is taken.
+type otlpPath struct {
+	path   string
+	signal model.Signal
+}
+
+func (g *Gateway) otlpPaths(paths []otlpPath) []*endpoint {
 	var out []*endpoint
-	for _, s := range []struct {
-		path   string
-		signal model.Signal
-	}{{"/v1/metrics", model.SignalMetrics}, {"/v1/logs", model.SignalLogs}, {"/v1/traces", model.SignalSpans}} {
+	for _, s := range paths {
 		out = append(out, &endpoint{
 			path: s.path, signal: s.signal, protocol: otlpProtocol, encoding: contentEncoding,
 			handle: g.handleOTLP, answer: answerOTLP, fail: failOTLP,
-		})
-	}
-	return out
-}
-
-// otlpAliases are the paths under which other systems take OTLP's metrics on their main port: Prometheus and VictoriaMetrics.
-func (g *Gateway) otlpAliases() []*endpoint {
-	var out []*endpoint
-	for _, path := range []string{"/api/v1/otlp/v1/metrics", "/opentelemetry/v1/metrics"} {
-		out = append(out, &endpoint{
-			path: path, signal: model.SignalMetrics, protocol: otlpProtocol, encoding: contentEncoding, handle: g.handleOTLP, answer: answerOTLP, fail: failOTLP,
 		})
 	}
 	return out

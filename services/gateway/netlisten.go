@@ -121,6 +121,8 @@ type packets struct {
 	name  string
 	addr  string
 	serve servePacket
+	// flush, when set, publishes what serve gathered; it is called a moment after a datagram and at the end, by serve's goroutine.
+	flush func(ctx context.Context)
 	ready chan struct{}
 	bound atomic.Pointer[string]
 }
@@ -174,25 +176,55 @@ func (p *packets) Run(ctx context.Context) error {
 	queue := make(chan datagram, packetQueue)
 	pool := sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
 	var decoder sync.WaitGroup
-	decoder.Go(func() {
-		for d := range queue {
-			p.one(ctx, d)
-			pool.Put(d.data)
-		}
-	})
+	decoder.Go(func() { p.decode(ctx, queue, &pool) })
 	err = p.read(ctx, udp, queue, &pool)
 	close(queue)
 	decoder.Wait()
 	return err
 }
 
+// packetLinger is how long a datagram waits for others to share its batch with.
+const packetLinger = 500 * time.Millisecond
+
+// decode serves datagrams until the queue is closed, and flushes what they gathered.
+func (p *packets) decode(ctx context.Context, queue <-chan datagram, pool *sync.Pool) {
+	var due <-chan time.Time
+	for {
+		select {
+		case d, ok := <-queue:
+			if !ok {
+				p.flushNow(ctx)
+				return
+			}
+			p.one(ctx, d)
+			pool.Put(d.data)
+			if p.flush != nil && due == nil {
+				due = time.After(packetLinger)
+			}
+		case <-due:
+			p.flushNow(ctx)
+			due = nil
+		}
+	}
+}
+
+func (p *packets) flushNow(ctx context.Context) {
+	if p.flush == nil {
+		return
+	}
+	defer p.recover(ctx)
+	p.flush(context.WithoutCancel(ctx))
+}
+
+func (p *packets) recover(ctx context.Context) {
+	if r := recover(); r != nil {
+		p.g.deps.Log.ErrorContext(ctx, "receiver panicked", slog.String("listener", p.name), slog.String("panic", fmt.Sprint(r)))
+	}
+}
+
 // one decodes a datagram; a panic costs that datagram alone.
 func (p *packets) one(ctx context.Context, d datagram) {
-	defer func() {
-		if r := recover(); r != nil {
-			p.g.deps.Log.ErrorContext(ctx, "receiver panicked", slog.String("listener", p.name), slog.String("panic", fmt.Sprint(r)))
-		}
-	}()
+	defer p.recover(ctx)
 	// What was taken from the socket before the stop is still published.
 	p.serve(context.WithoutCancel(ctx), *d.data, d.from)
 }

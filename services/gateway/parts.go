@@ -33,6 +33,7 @@ func (g *Gateway) Parts() []app.Service {
 	if g.cfg.ScrapeConfigFile != "" {
 		out = append(out, scrape.New(scrape.Config{File: g.cfg.ScrapeConfigFile}, g.core, g.budget, g.deps.Log))
 	}
+	out = append(out, g.logParts()...)
 	if g.deps.Rejections != nil {
 		out = append(out, &rejectionFlusher{g: g})
 	}

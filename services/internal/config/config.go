@@ -118,6 +118,7 @@ type Receivers struct {
 	TrustedNetworks []string
 	// WebhookSecretFile has the secret of signed webhooks.
 	WebhookSecretFile string
+	SyslogTimezone    string
 }
 
 // addresses returns the settings by their keys.

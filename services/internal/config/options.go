@@ -107,6 +107,7 @@ func (c *Config) receiverOptions() []Option {
 		{"receivers.jaeger_grpc_addr", "host:port for Jaeger over gRPC, as 127.0.0.1:14250; empty is off", str(&r.JaegerGRPC)},
 		{"receivers.trusted_networks", "networks whose senders are taken without a key where the protocol knows none, as 10.0.0.0/8,192.0.2.7", list(&r.TrustedNetworks)},
 		{"receivers.webhook_secret_file", "file with the secret that GitHub, GitLab and Flux sign their webhooks with; empty asks for the ingest key instead", str(&r.WebhookSecretFile)},
+		{"receivers.syslog_timezone", "zone of syslog times that name none, as Europe/Berlin; empty is the zone of this machine", str(&r.SyslogTimezone)},
 	}
 }
 

@@ -36,6 +36,8 @@ func (c *Config) Validate() error {
 		host, _, err := net.SplitHostPort(*a.addr)
 		v.check(err != nil || c.Expose || IsLoopback(host), a.key, "%s can be reached from other machines; that needs expose (--expose)", *a.addr)
 	}
+	_, zoneErr := time.LoadLocation(c.Receivers.SyslogTimezone)
+	v.check(zoneErr == nil, "receivers.syslog_timezone", "must be the name of a zone such as Europe/Berlin, not %q", c.Receivers.SyslogTimezone)
 	for _, n := range c.Receivers.TrustedNetworks {
 		_, netErr := netip.ParsePrefix(n)
 		_, addrErr := netip.ParseAddr(n)

@@ -87,14 +87,13 @@ type Opener func(dst, body []byte, encoding string) ([]byte, error)
 
 // Decoder writes the entries of messages as events. It belongs to one goroutine.
 type Decoder struct {
-	w     *event.Writer
-	req   *intake.Request
-	open  Opener
-	tag   []byte
-	path  []byte
-	value []byte
-	json  bytes.Buffer
-	left  int // fields of the record that are still taken
+	w    *event.Writer
+	req  *intake.Request
+	open Opener
+	tag  []byte
+	path []byte
+	json bytes.Buffer
+	left int // fields of the record that are still taken
 }
 
 // NewDecoder returns a decoder of one request. Close it.

@@ -49,7 +49,7 @@ func (m *Message) host(b []byte) []byte {
 		return b
 	}
 	w, rest := word(b)
-	if len(w) == 0 || len(w) > 255 || rest == nil || w[len(w)-1] == ':' || bytes.IndexAny(w, `[]="{<(`) >= 0 {
+	if len(w) == 0 || len(w) > 255 || rest == nil || w[len(w)-1] == ':' || bytes.ContainsAny(w, `[]="{<(`) {
 		return b
 	}
 	m.Host = w
@@ -205,7 +205,7 @@ func (p *Parser) numeric(b []byte, now time.Time) ([]byte, bool) {
 	if !ok || ns < 946_684_800_000_000_000 {
 		return nil, false
 	}
-	if last := w[len(w)-1]; w[4] == '-' && last != 'Z' && last != 'z' && bytes.IndexAny(w[19:], "+-") < 0 { // No zone in it.
+	if last := w[len(w)-1]; w[4] == '-' && last != 'Z' && last != 'z' && !bytes.ContainsAny(w[19:], "+-") { // No zone in it.
 		if p.Zone != nil {
 			_, offset := time.Unix(0, ns).In(p.Zone).Zone()
 			ns -= int64(offset) * int64(time.Second)

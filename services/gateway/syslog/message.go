@@ -129,7 +129,7 @@ func (p *Parser) rfc5424(b []byte, now time.Time) bool {
 	if len(b) > 0 && b[0] == ' ' {
 		b = b[1:]
 	}
-	m.Body = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	m.Body = bytes.TrimPrefix(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), []byte{' '}) // rsyslog adds a space of its own.
 	return true
 }
 

@@ -57,6 +57,11 @@ func TestOpenAPIGolden(t *testing.T) {
 	})
 }
 
+// foreignPrefix reports whether a path lies under a prefix where all of it is somebody else's dialect.
+func foreignPrefix(path string) bool {
+	return strings.HasPrefix(path, "/tempo/") || strings.HasPrefix(path, "/jaeger/")
+}
+
 func everyRouteIsDescribed(t *testing.T, s *server) {
 	described := []string{}
 	for path, item := range s.api.OpenAPI().Paths {
@@ -68,7 +73,7 @@ func everyRouteIsDescribed(t *testing.T, s *server) {
 	}
 	for _, r := range s.routes {
 		route := r.Method + " " + r.Path
-		if !slices.Contains(described, route) && !slices.Contains(foreign, route) {
+		if !slices.Contains(described, route) && !slices.Contains(foreign, route) && !foreignPrefix(r.Path) {
 			t.Errorf("%s is neither in the OpenAPI file nor among the foreign routes", route)
 		}
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/faultline-io/faultline/services/query/promapi"
 	"github.com/faultline-io/faultline/services/query/promstore"
 	"github.com/faultline-io/faultline/services/query/session"
+	"github.com/faultline-io/faultline/services/query/sqlapi"
 	"github.com/faultline-io/faultline/services/query/tracesapi"
 )
 
@@ -92,10 +93,12 @@ type Deps struct {
 	Store *clickhouse.DB
 	// System reads system tables, for the system page; nil leaves the sizes out.
 	System *clickhouse.DB
-	Bus    bus.Bus
-	Auth   Verifier
-	Log    *slog.Logger
-	Clock  func() time.Time
+	// SQL runs people's own statements; nil answers that there is no address for them.
+	SQL   *clickhouse.SQL
+	Bus   bus.Bus
+	Auth  Verifier
+	Log   *slog.Logger
+	Clock func() time.Time
 	// Dist is the built console.
 	Dist fs.FS
 	// Metrics is the process's own set; nil serves none.
@@ -190,6 +193,7 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	patternsapi.Register(q.api, patternsapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	tracesapi.Register(q.api, router, tracesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	changesapi.Register(q.api, router, changesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
+	sqlapi.Register(q.api, sqlapi.Deps{SQL: q.deps.SQL})
 	q.registerHealth(router)
 	q.prom.Register(router)
 	return router

@@ -59,7 +59,7 @@ func runAll(cmd *cobra.Command, flags *launch.Flags) error {
 func engineConfig(cfg config.Config) engine.Config {
 	return engine.Config{
 		Dir: filepath.Join(cfg.DataDir, "engine"), LibraryPath: cfg.Engine.Path, MemoryBytes: cfg.Engine.MemoryBytes,
-		Fsync: cfg.NATS.Sync == config.SyncAlways, TenantTables: clickhouse.TenantTables(),
+		Fsync: cfg.NATS.Sync == config.SyncAlways, TenantTables: clickhouse.TenantTables(), TenantViews: clickhouse.TenantViews(),
 	}
 }
 
@@ -76,7 +76,7 @@ func openEngine(ctx context.Context, o launch.Opening) (launch.Store, error) {
 	}
 	o.Say("  store: ClickHouse %s ready in %.1f s", e.Version(), e.ReadyIn().Seconds())
 	disk := func() (string, uint64, uint64, uint64, error) { return datadir.Usage(o.Config.DataDir) }
-	return launch.Store{DSN: e.DSN, Version: e.Version, Up: e.Up, Disk: disk}, nil
+	return launch.Store{DSN: e.DSN, SQLURL: e.HTTPURL(engine.RoleSQL), Version: e.Version, Up: e.Up, Disk: disk}, nil
 }
 
 // openNATS starts nats-server in this process.

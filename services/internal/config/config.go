@@ -68,6 +68,7 @@ type NATS struct {
 // ClickHouse is the store.
 type ClickHouse struct {
 	URL        string
+	SQLURL     string // HTTP address for people's own statements; the embedded engine has its own.
 	Cluster    string // Empty is a single server.
 	Replicated bool
 }

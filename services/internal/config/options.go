@@ -62,6 +62,7 @@ func (c *Config) backendOptions() []Option {
 		{"nats_max_bytes", "bound of the embedded transport's store; 0 is a fifth of the free disk, at most 20GiB", size(&c.NATS.MaxBytes)},
 		{"nats_listen", "host:port on which the embedded transport takes role binaries; empty is off", str(&c.NATS.Listen)},
 		{"clickhouse_url", "store: embedded: or clickhouse://user:password@host:9000/faultline", str(&c.ClickHouse.URL)},
+		{"clickhouse_sql_url", "address for people's SQL where ClickHouse is elsewhere: http://user:password@host:8123/faultline, with the user of docs/api/sql.md; empty is no SQL", str(&c.ClickHouse.SQLURL)},
 		{"clickhouse_cluster", "name of the ClickHouse cluster over whose servers the tables are spread; empty is a single server", str(&c.ClickHouse.Cluster)},
 		{"clickhouse_replicated", "use replicated tables, with the macros {shard} and {replica} of each server", boolean(&c.ClickHouse.Replicated)},
 		{"engine_path", "the engine library libchdb.so; empty looks beside the binary, in the data folder and in the checkout", str(&c.Engine.Path)},

@@ -71,6 +71,9 @@ func (v *validator) check(ok bool, key, format string, args ...any) {
 func (v *validator) backends(c *Config) {
 	v.url("nats_url", c.NATS.URL, "nats", "tls")
 	v.url("clickhouse_url", c.ClickHouse.URL, "clickhouse")
+	if c.ClickHouse.SQLURL != "" {
+		v.url("clickhouse_sql_url", c.ClickHouse.SQLURL, "http", "https")
+	}
 	v.check(isName(c.ClickHouse.Cluster), "clickhouse_cluster", "must be letters, digits and _, not %q", c.ClickHouse.Cluster)
 	v.check(c.ClickHouse.Cluster == "" || !c.ClickHouseEmbedded(), "clickhouse_cluster", "is for servers elsewhere, but clickhouse_url is %s", Embedded)
 	v.check(!c.ClickHouse.Replicated || c.ClickHouse.Cluster != "", "clickhouse_replicated", "needs clickhouse_cluster")

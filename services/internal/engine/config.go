@@ -206,6 +206,7 @@ func (e *Engine) usersConfig() node {
 				val("deduplicate_blocks_in_dependent_materialized_views", 1),
 				val("max_insert_threads", 1),
 				val("max_memory_usage", memory/2)),
+			sqlProfile(memory),
 			el("reader",
 				val("log_queries", 0),
 				val("readonly", 2), // Settings may be given per query, nothing may be changed.
@@ -224,6 +225,7 @@ func (e *Engine) usersConfig() node {
 				"GRANT SYSTEM LISTEN ON *.*", "GRANT SELECT ON system.numbers"),
 			user(RoleWriter, e.users.Writer, "writer", loopback, writer...),
 			e.readerUser(loopback, db),
+			e.sqlUser(loopback),
 			user(RoleMigrator, e.users.Migrator, "migrator", loopback, migrator...),
 		),
 	)

@@ -25,6 +25,7 @@ const (
 	RoleWriter   = "writer"   // inserts and reads; no DDL
 	RoleReader   = "reader"   // reads the product's database only: no system tables, no file, url or remote
 	RoleMigrator = "migrator" // everything inside the product's database
+	RoleSQL      = "sql"      // people's own statements: reads the product's tables, rows of the tenant in the query's id, no settings
 )
 
 // Database is the name of the product's database, created at each start if it is missing.
@@ -49,6 +50,8 @@ type Config struct {
 	Cluster     *Cluster // Other engines that share the data; nil is a single one.
 	// TenantTables are tables of which the reader sees only the rows of the tenant named in the setting TenantSetting.
 	TenantTables []string
+	// TenantViews are plain views over such tables, for RoleSQL.
+	TenantViews []string
 }
 
 // Cluster describes engines that hold the shards of one database. All of them need the same description.
@@ -155,6 +158,17 @@ func (e *Engine) DSN(role string) string {
 		return ""
 	}
 	u := url.URL{Scheme: "clickhouse", User: url.UserPassword(role, pass), Host: e.Addr(), Path: "/" + Database}
+	return u.String()
+}
+
+// HTTPURL returns the http:// address with user, password and database for a role, for answers in the engine's own formats. An
+// unknown role gives "".
+func (e *Engine) HTTPURL(role string) string {
+	pass, ok := e.users.of(role)
+	if !ok {
+		return ""
+	}
+	u := url.URL{Scheme: "http", User: url.UserPassword(role, pass), Host: e.HTTPAddr(), Path: "/" + Database}
 	return u.String()
 }
 

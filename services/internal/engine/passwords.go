@@ -21,6 +21,7 @@ type passwords struct {
 	Writer   string `json:"writer"`
 	Reader   string `json:"reader"`
 	Migrator string `json:"migrator"`
+	SQL      string `json:"sql"`
 }
 
 // of returns the password of a role.
@@ -32,6 +33,8 @@ func (p passwords) of(role string) (string, bool) {
 		return p.Reader, true
 	case RoleMigrator:
 		return p.Migrator, true
+	case RoleSQL:
+		return p.SQL, true
 	}
 	return "", false
 }
@@ -40,12 +43,9 @@ func (p passwords) of(role string) (string, bool) {
 func loadPasswords(path string) (passwords, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		p := passwords{Writer: datadir.RandomToken(), Reader: datadir.RandomToken(), Migrator: datadir.RandomToken()}
-		b, err := json.Marshal(p)
-		if err != nil {
-			return p, fmt.Errorf("encode engine users: %w", err)
-		}
-		return p, datadir.WriteFile(path, append(b, '\n'))
+		return savePasswords(path, passwords{
+			Writer: datadir.RandomToken(), Reader: datadir.RandomToken(), Migrator: datadir.RandomToken(), SQL: datadir.RandomToken(),
+		})
 	}
 	if err != nil {
 		return passwords{}, fmt.Errorf("read engine users: %w", err)
@@ -55,7 +55,20 @@ func loadPasswords(path string) (passwords, error) {
 		return p, errs.WithHint(errs.Invalid, "remove the file; new passwords are made at the next start and no data is lost",
 			"the engine's user file %q is damaged", path)
 	}
+	if p.SQL == "" { // written by a build that did not have this user
+		p.SQL = datadir.RandomToken()
+		return savePasswords(path, p)
+	}
 	return p, nil
+}
+
+// savePasswords writes the file and returns what is in it.
+func savePasswords(path string, p passwords) (passwords, error) {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return p, fmt.Errorf("encode engine users: %w", err)
+	}
+	return p, datadir.WriteFile(path, append(b, '\n'))
 }
 
 // hash returns the form in which the engine keeps a password.

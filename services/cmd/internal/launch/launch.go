@@ -60,6 +60,8 @@ func (e *Env) NotReady() []string { return e.group.NotReady() }
 type Store struct {
 	// DSN returns the clickhouse:// address for a role of package engine: writer, reader or migrator.
 	DSN func(role string) string
+	// SQLURL is the http:// address for people's own statements; empty where there is none.
+	SQLURL string
 	// Version and Up tell about the embedded engine; nil for a server elsewhere.
 	Version func() string
 	Up      func() bool

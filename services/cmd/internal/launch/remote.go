@@ -59,5 +59,5 @@ func openClickHouse(ctx context.Context, o Opening) (Store, error) {
 		return Store{}, &errs.Error{Kind: errs.Unavailable, Err: err, Hint: storeHint}
 	}
 	o.Say("  store: ClickHouse, database %s", db.Database())
-	return Store{DSN: func(string) string { return dsn }, Target: target}, db.Close()
+	return Store{DSN: func(string) string { return dsn }, SQLURL: c.SQLURL, Target: target}, db.Close()
 }

@@ -30,9 +30,16 @@ func start(_ context.Context, e *launch.Env) error {
 	if err != nil {
 		return err
 	}
+	var sql *clickhouse.SQL
+	if e.Store.SQLURL != "" {
+		if sql, err = clickhouse.OpenSQL(e.Store.SQLURL); err != nil {
+			return err
+		}
+		e.Add(app.StageBus, app.Closer("query-sql", sql.Close))
+	}
 	e.Add(app.StageBus, app.Closer("query-store", db.Close), app.Closer("query-system-store", system.Close))
 	q, err := query.New(queryConfig(e), query.Deps{
-		Store: db, System: system, Bus: e.Bus, Auth: e.Auth, Log: e.Log, Dist: web.Dist, Metrics: e.Metrics, Build: e.Build, Disk: e.Store.Disk,
+		Store: db, System: system, SQL: sql, Bus: e.Bus, Auth: e.Auth, Log: e.Log, Dist: web.Dist, Metrics: e.Metrics, Build: e.Build, Disk: e.Store.Disk,
 		Ready: func(context.Context) error {
 			if late := e.NotReady(); len(late) > 0 {
 				return errs.New(errs.Unavailable, "not ready: %s", strings.Join(late, ", "))

@@ -18,13 +18,15 @@ type Databases struct {
 	Admin *clickhouse.DB
 	// Reader is what the query API uses.
 	Reader *clickhouse.DB
+	// SQLURL is the http:// address for people's own statements.
+	SQLURL string
 }
 
 // Start returns connections to a fresh, migrated database; the engine ends with the test.
 func Start(tb testing.TB) Databases {
 	tb.Helper()
-	e := enginetest.StartConfig(tb, engine.Config{Dir: filepath.Join(tb.TempDir(), "engine"), TenantTables: clickhouse.TenantTables()})
-	d := Databases{Admin: open(tb, e.DSN(engine.RoleMigrator)), Reader: open(tb, e.DSN(engine.RoleReader))}
+	e := enginetest.StartConfig(tb, engine.Config{Dir: filepath.Join(tb.TempDir(), "engine"), TenantTables: clickhouse.TenantTables(), TenantViews: clickhouse.TenantViews()})
+	d := Databases{Admin: open(tb, e.DSN(engine.RoleMigrator)), Reader: open(tb, e.DSN(engine.RoleReader)), SQLURL: e.HTTPURL(engine.RoleSQL)}
 	if err := clickhouse.Migrate(tb.Context(), d.Admin, migrations.Target{}); err != nil {
 		tb.Fatal(err)
 	}

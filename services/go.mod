@@ -17,6 +17,7 @@ require (
 	github.com/faultline-io/faultline/proto v0.0.0-00010101000000-000000000000
 	github.com/faultline-io/faultline/web v0.0.0-00010101000000-000000000000
 	github.com/gin-gonic/gin v1.12.0
+	github.com/go-logfmt/logfmt v0.6.1
 	github.com/gogo/protobuf v1.3.2
 	github.com/golang/snappy v1.0.0
 	github.com/google/go-cmp v0.7.0

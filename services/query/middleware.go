@@ -13,8 +13,10 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/faultline-io/faultline/services/internal/errs"
+	"github.com/faultline-io/faultline/services/query/jaegerapi"
 	"github.com/faultline-io/faultline/services/query/problem"
 	"github.com/faultline-io/faultline/services/query/reqctx"
+	"github.com/faultline-io/faultline/services/query/tempoapi"
 )
 
 // requestIDHeader carries the request's id back, and in when a proxy made one.
@@ -32,7 +34,8 @@ func ginRelease() { releaseOnce.Do(func() { gin.SetMode(gin.ReleaseMode) }) }
 
 // isAPI reports whether a path belongs to the API, and not to the console.
 func isAPI(path string) bool {
-	return strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/-/") || path == "/metrics"
+	return strings.HasPrefix(path, tempoapi.Prefix+"/") || strings.HasPrefix(path, jaegerapi.Prefix+"/") ||
+		strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/-/") || path == "/metrics"
 }
 
 // withRequestID gives the request an id and, when it ended badly, writes what happened under it to the log.

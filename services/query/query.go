@@ -21,6 +21,7 @@ import (
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
 	"github.com/faultline-io/faultline/services/query/changesapi"
 	"github.com/faultline-io/faultline/services/query/console"
+	"github.com/faultline-io/faultline/services/query/jaegerapi"
 	"github.com/faultline-io/faultline/services/query/limits"
 	"github.com/faultline-io/faultline/services/query/logsapi"
 	"github.com/faultline-io/faultline/services/query/patternsapi"
@@ -29,6 +30,7 @@ import (
 	"github.com/faultline-io/faultline/services/query/promstore"
 	"github.com/faultline-io/faultline/services/query/session"
 	"github.com/faultline-io/faultline/services/query/sqlapi"
+	"github.com/faultline-io/faultline/services/query/tempoapi"
 	"github.com/faultline-io/faultline/services/query/tracesapi"
 )
 
@@ -194,6 +196,8 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	tracesapi.Register(q.api, router, tracesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	changesapi.Register(q.api, router, changesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	sqlapi.Register(q.api, sqlapi.Deps{SQL: q.deps.SQL})
+	tempoapi.Register(router, tempoapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock, Revision: q.deps.Build.Commit})
+	jaegerapi.Register(router, jaegerapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock})
 	q.registerHealth(router)
 	q.prom.Register(router)
 	return router

@@ -8,6 +8,7 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 
 	"github.com/faultline-io/faultline/services/internal/errs"
+	"github.com/faultline-io/faultline/services/internal/traceql"
 	"github.com/faultline-io/faultline/services/model"
 )
 
@@ -81,9 +82,8 @@ func hexAll(raw []string) []string {
 	return out
 }
 
-// Senders repeat spans when they are not sure that one arrived, so one row a span id is taken.
-const selectTrace = `
-SELECT
+// spanColumnList is what spanBlock reads.
+const spanColumnList = `
     toUnixTimestamp64Nano(ts) AS start_ns,
     trace_id,
     span_id,
@@ -105,7 +105,11 @@ SELECT
     event_attributes,
     link_trace_ids,
     link_span_ids,
-    link_attributes
+    link_attributes`
+
+// Senders repeat spans when they are not sure that one arrived, so one row a span id is taken.
+const selectTrace = `
+SELECT` + spanColumnList + `
 FROM spans
 WHERE tenant_id = {tenant:UInt32}
   AND trace_id = toFixedString(unhex({trace:String}), 16)
@@ -205,6 +209,8 @@ type TraceFilter struct {
 	// Status is 0 for any, else OpenTelemetry's status code and one: 1 unset, 2 ok, 3 error.
 	Status                       uint8
 	MinDurationNS, MaxDurationNS uint64
+	// Query is what to find in TraceQL, beside the rest; nil is nothing more.
+	Query *traceql.Query
 }
 
 // spanCondition returns what a span must have, without time and tenant. Every value is a parameter.
@@ -233,6 +239,10 @@ func (f *TraceFilter) spanCondition(p *params) string {
 	}
 	if f.Service == "" && f.Operation == "" && (f.MinDurationNS > 0 || f.MaxDurationNS > 0) {
 		b.WriteString(" AND parent_span_id = toFixedString('', 8)")
+	}
+	if f.Query != nil {
+		c := &spanCompiler{p: p, prefix: "f"}
+		b.WriteString(" AND " + c.any(&f.Query.Spans))
 	}
 	return b.String()
 }

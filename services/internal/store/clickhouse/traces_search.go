@@ -18,7 +18,9 @@ type TraceRow struct {
 	HasRoot                    bool
 	StartNS, EndNS             int64
 	Spans, Errors              uint64
-	Services                   []string
+	// Matched is how many spans are what TraceFilter.Query asks for.
+	Matched  uint64
+	Services []string
 	// NewestNS is when the newest matching span began: what traces are ordered by.
 	NewestNS int64
 }
@@ -69,13 +71,20 @@ SELECT
     uniqExact(span_id) AS span_count,
     uniqExactIf(span_id, status = 2) AS error_count,
     arraySort(groupUniqArray(100)(CAST(service, 'String'))) AS services,
-    toUnixTimestamp64Nano(maxIf(ts, ts <= fromUnixTimestamp64Nano({until:Int64}) AND (/*condition*/))) AS newest
-FROM spans
-WHERE tenant_id = {tenant:UInt32}
-  AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({ids:Array(String)})), 16))
-  AND ` + timeBounds + `
+    toUnixTimestamp64Nano(maxIf(ts, ts <= fromUnixTimestamp64Nano({until:Int64}) AND (/*condition*/))) AS newest,
+    uniqExactIf(span_id, /*any*/) AS matched
+FROM /*from*/
 GROUP BY trace_id
+HAVING /*having*/
 LIMIT {limit:UInt64}`
+
+// ofTraces bounds a statement to the traces {ids}.
+const ofTraces = `tenant_id = {tenant:UInt32}
+  AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({ids:Array(String)})), 16))
+  AND ` + timeBounds
+
+// candidates is how many traces are looked at at once where some may turn out not to have all that is asked.
+const candidates = 200
 
 // Search returns one page of traces, the newest matching span first. Like the search of logs it reads time backwards in growing
 // slices; a trace whose newest matching span lies in a slice that was read before is left out, since it was given there.
@@ -102,6 +111,9 @@ func (r *SpanReader) Search(ctx context.Context, q TraceSearch) (*TracePage, err
 			low = high - width + 1
 		}
 		need := q.Limit + 1 - len(page.Rows)
+		if q.Query != nil {
+			need = max(need, candidates)
+		}
 		found, err := r.find(ctx, &q.TraceFilter, low, high, after, need)
 		if err != nil {
 			return nil, err
@@ -111,8 +123,8 @@ func (r *SpanReader) Search(ctx context.Context, q TraceSearch) (*TracePage, err
 			return nil, err
 		}
 		page.Rows = append(page.Rows, rows...)
-		if len(found) == need && len(rows) < need {
-			// Some of what was found was given before: go on behind the last of it, in the same slice.
+		if len(found) == need && len(page.Rows) <= q.Limit {
+			// Some of what was found was given before or is not what was meant: go on behind the last of it, in the same slice.
 			last := found[need-1]
 			after = TraceCursor{NewestNS: last.newest, TraceID: hexOf(last.id)}
 			high = last.newest
@@ -179,25 +191,28 @@ func (r *SpanReader) sum(ctx context.Context, f *TraceFilter, found []foundTrace
 	p.int("end", last)
 	p.int("until", f.EndNS)
 	p.uint("limit", uint64(len(ids)))
+	from, traces := tracesFrom(f.Query, ofTraces)
+	any, having := sumConditions(f.Query, &p, traces)
+	body := strings.NewReplacer("/*condition*/", where, "/*from*/", from, "/*any*/", any, "/*having*/", having).Replace(sumTraces)
 	id := proto.ColFixedStr{Size: 16}
 	var service, operation proto.ColStr
 	var start, end, newest proto.ColInt64
-	var spans, errors proto.ColUInt64
+	var spans, errors, matched proto.ColUInt64
 	var hasRoot proto.ColUInt8
 	services := new(proto.ColStr).Array()
 	rowsByID := make(map[string]TraceRow, len(ids))
 	err = r.db.read(ctx, f.Tenant, chgo.Query{
-		Body: strings.Replace(sumTraces, "/*condition*/", where, 1), Parameters: p,
+		Body: body, Parameters: p,
 		Result: proto.Results{
 			{Name: "trace_id", Data: &id}, {Name: "root_service", Data: &service}, {Name: "root_operation", Data: &operation}, {Name: "has_root", Data: &hasRoot},
 			{Name: "start_ns", Data: &start}, {Name: "end_ns", Data: &end}, {Name: "span_count", Data: &spans}, {Name: "error_count", Data: &errors},
-			{Name: "services", Data: services}, {Name: "newest", Data: &newest},
+			{Name: "services", Data: services}, {Name: "newest", Data: &newest}, {Name: "matched", Data: &matched},
 		},
 	}, func(rows int) error {
 		for i := range rows {
 			rowsByID[string(id.Row(i))] = TraceRow{
 				TraceID: string(id.Row(i)), RootService: service.Row(i), RootOperation: operation.Row(i), HasRoot: hasRoot[i] == 1, StartNS: start[i], EndNS: end[i],
-				Spans: spans[i], Errors: errors[i], Services: services.Row(i), NewestNS: newest[i],
+				Spans: spans[i], Errors: errors[i], Services: services.Row(i), NewestNS: newest[i], Matched: matched[i],
 			}
 		}
 		return nil

@@ -163,6 +163,18 @@ func New(cfg Config, deps Deps) (*Query, error) {
 // Handler answers every path that belongs to the query API, the console's included.
 func (q *Query) Handler() http.Handler { return q.handler }
 
+// Routes returns what Handler serves besides the console, as "GET /path/:name".
+func (q *Query) Routes() []string {
+	out := make([]string, len(q.routes))
+	for i, r := range q.routes {
+		out[i] = r.Method + " " + r.Path
+	}
+	return out
+}
+
+// Public reports whether a path of the API needs no sign-in.
+func Public(path string) bool { return public[path] || path == "/metrics" }
+
 // Parts returns what must run beside the handler.
 func (q *Query) Parts() []app.Service { return []app.Service{q.sessions} }
 

@@ -40,14 +40,35 @@ type Env struct {
 
 	group   *app.Group
 	mux     *http.ServeMux
+	mounts  []Mounted
 	reloads reloads
+}
+
+// Mounted is one pattern on the shared listener.
+type Mounted struct {
+	Pattern string
+	// Routes are what lies behind a pattern that stands for a whole tree, as "GET /path/:name".
+	Routes []string
 }
 
 // Add starts services in a stage of the shutdown.
 func (e *Env) Add(stage app.Stage, services ...app.Service) { e.group.Add(stage, services...) }
 
-// Mount serves pattern (as http.ServeMux reads it) on the shared listener.
-func (e *Env) Mount(pattern string, h http.Handler) { e.mux.Handle(pattern, h) }
+// Mount serves pattern (as http.ServeMux reads it) on the shared listener. routes are what lies behind a pattern that stands for a
+// whole tree; a test compares all of them.
+func (e *Env) Mount(pattern string, h http.Handler, routes ...string) {
+	e.mux.Handle(pattern, h)
+	e.mounts = append(e.mounts, Mounted{Pattern: pattern, Routes: routes})
+}
+
+// Mounts returns what is mounted, in that order.
+func (e *Env) Mounts() []Mounted { return e.mounts }
+
+// PatternOf returns the mounted pattern that a request goes to.
+func (e *Env) PatternOf(r *http.Request) string {
+	_, pattern := e.mux.Handler(r)
+	return pattern
+}
 
 // OnReload calls f at SIGHUP and at POST /-/reload. f reads its file again, or returns why that file cannot be used and leaves all as
 // it is.

@@ -31,6 +31,8 @@ type Process struct {
 	Migrate bool      // Bring the schema up to date before the roles start.
 	Out     io.Writer // The short lines for people.
 	Err     io.Writer // The log.
+	// Started is called once when everything is ready, before the greeting; nil is nothing.
+	Started func(*Env)
 }
 
 // Run starts the process and blocks until ctx ends or a part of it fails.
@@ -72,11 +74,14 @@ func (p Process) Run(ctx context.Context, cfg config.Config) error {
 		if err := p.start(ctx, env, say); err != nil {
 			return err
 		}
-		listener.SetHandler(env.handler())
+		listener.SetHandler(env.Handler())
 		select {
 		case <-env.group.Ready(ctx):
 		case <-ctx.Done():
 			return nil
+		}
+		if p.Started != nil {
+			p.Started(env)
 		}
 		return p.greet(env, listener.Addr(), time.Since(started))
 	}
@@ -159,8 +164,8 @@ func Migrate(ctx context.Context, s Store, log *slog.Logger) error {
 	return errors.Join(err, db.Close())
 }
 
-// handler is the shared listener's handler: what the roles mounted, and health and readiness where no role serves them itself.
-func (e *Env) handler() http.Handler {
+// Handler is the shared listener's handler: what the roles mounted, and health and readiness where no role serves them itself.
+func (e *Env) Handler() http.Handler {
 	fallback := http.NewServeMux()
 	fallback.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	fallback.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {

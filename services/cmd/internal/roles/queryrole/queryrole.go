@@ -51,7 +51,7 @@ func start(_ context.Context, e *launch.Env) error {
 		return err
 	}
 	e.Add(app.StageProcess, q.Parts()...)
-	e.Mount("/", q.Handler())
+	e.Mount("/", q.Handler(), q.Routes()...)
 	return nil
 }
 

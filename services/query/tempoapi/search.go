@@ -3,6 +3,7 @@ package tempoapi
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -63,42 +64,48 @@ type foundTrace struct {
 
 // search answers /api/search: by TraceQL in q, or by tags and durations.
 func (h *handlers) search(c *gin.Context) {
-	out, err := h.find(c)
+	out, searched, err := h.find(c)
 	if err != nil {
 		fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"traces": out, "metrics": gin.H{"inspectedTraces": len(out), "completedJobs": 1, "totalJobs": 1}})
+	body := gin.H{"traces": out, "metrics": gin.H{"inspectedTraces": len(out), "completedJobs": 1, "totalJobs": 1}}
+	if searched != 0 {
+		body["status"] = "PARTIAL"
+		body["message"] = fmt.Sprintf("the search stopped after %s at %s; ask for a shorter time or a rarer condition", searchBudget, time.Unix(0, searched).UTC().Format(time.RFC3339))
+	}
+	c.JSON(http.StatusOK, body)
 }
 
-func (h *handlers) find(c *gin.Context) ([]foundTrace, error) {
+// find returns the traces found, and how far back was searched when the time for it was up.
+func (h *handlers) find(c *gin.Context) ([]foundTrace, int64, error) {
 	ctx := c.Request.Context()
 	query, err := queryOf(c)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if query.Metric != nil {
-		return nil, errs.WithHint(errs.Invalid, "ask /api/metrics/query_range", "%s is a metrics query", query.Metric.Func)
+		return nil, 0, errs.WithHint(errs.Invalid, "ask /api/metrics/query_range", "%s is a metrics query", query.Metric.Func)
 	}
 	limit, err := number(c, "limit", defaultTraces, maxTraces)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	spss, err := number(c, "spss", defaultSpss, maxSpss)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	q := clickhouse.TraceSearch{TraceFilter: clickhouse.TraceFilter{Tenant: reqctx.Tenant(ctx), Query: query}, Limit: limit, Budget: searchBudget}
 	if q.StartNS, q.EndNS, err = h.times(c); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	page, err := h.reader.Search(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	sets, err := h.spanSets(ctx, &q.TraceFilter, page.Rows, spss)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	out := make([]foundTrace, len(page.Rows))
 	for i := range page.Rows {
@@ -115,7 +122,7 @@ func (h *handlers) find(c *gin.Context) ([]foundTrace, error) {
 			out[i].SpanSet, out[i].SpanSets = set, []spanSet{*set}
 		}
 	}
-	return out, nil
+	return out, page.SearchedNS, nil
 }
 
 // queryOf reads what to find.

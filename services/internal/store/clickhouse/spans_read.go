@@ -211,6 +211,8 @@ type TraceFilter struct {
 	MinDurationNS, MaxDurationNS uint64
 	// Query is what to find in TraceQL, beside the rest; nil is nothing more.
 	Query *traceql.Query
+	// find is the part of Query by which traces are looked for before all of it is checked; nil is any span that it asks for.
+	find *traceql.Set
 }
 
 // spanCondition returns what a span must have, without time and tenant. Every value is a parameter.
@@ -242,7 +244,11 @@ func (f *TraceFilter) spanCondition(p *params) string {
 	}
 	if f.Query != nil {
 		c := &spanCompiler{p: p, prefix: "f"}
-		b.WriteString(" AND " + c.any(&f.Query.Spans))
+		find := f.find
+		if find == nil {
+			find = &f.Query.Spans
+		}
+		b.WriteString(" AND " + c.any(find))
 	}
 	return b.String()
 }

@@ -3,11 +3,14 @@ package clickhouse
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
 	chgo "github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
+
+	"github.com/faultline-io/faultline/services/internal/traceql"
 )
 
 // TraceRow sums up one trace.
@@ -83,8 +86,12 @@ const ofTraces = `tenant_id = {tenant:UInt32}
   AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({ids:Array(String)})), 16))
   AND ` + timeBounds
 
-// candidates is how many traces are looked at at once where some may turn out not to have all that is asked.
-const candidates = 200
+// candidates is how many traces are looked at at once where some may turn out not to have all that is asked; it grows while nearly
+// none have.
+const (
+	candidates    = 200
+	maxCandidates = 6400
+)
 
 // Search returns one page of traces, the newest matching span first. Like the search of logs it reads time backwards in growing
 // slices; a trace whose newest matching span lies in a slice that was read before is left out, since it was given there.
@@ -99,7 +106,10 @@ func (r *SpanReader) Search(ctx context.Context, q TraceSearch) (*TracePage, err
 	if raw, err := hex.DecodeString(after.TraceID); err != nil || len(raw) != 16 {
 		after.TraceID = strings.Repeat("f", 32)
 	}
-	began, width := time.Now(), firstSliceNS
+	if err := r.chooseFind(ctx, &q.TraceFilter); err != nil {
+		return nil, err
+	}
+	began, width, batch := time.Now(), firstSliceNS, candidates
 	for high >= q.StartNS && len(page.Rows) <= q.Limit {
 		if q.Budget > 0 && time.Since(began) > q.Budget {
 			page.SearchedNS = high
@@ -112,7 +122,7 @@ func (r *SpanReader) Search(ctx context.Context, q TraceSearch) (*TracePage, err
 		}
 		need := q.Limit + 1 - len(page.Rows)
 		if q.Query != nil {
-			need = max(need, candidates)
+			need = max(need, batch)
 		}
 		found, err := r.find(ctx, &q.TraceFilter, low, high, after, need)
 		if err != nil {
@@ -123,6 +133,9 @@ func (r *SpanReader) Search(ctx context.Context, q TraceSearch) (*TracePage, err
 			return nil, err
 		}
 		page.Rows = append(page.Rows, rows...)
+		if len(rows) < len(found)/10 {
+			batch = min(4*batch, maxCandidates)
+		}
 		if len(found) == need && len(page.Rows) <= q.Limit {
 			// Some of what was found was given before or is not what was meant: go on behind the last of it, in the same slice.
 			last := found[need-1]
@@ -228,3 +241,43 @@ func (r *SpanReader) sum(ctx context.Context, f *TraceFilter, found []foundTrace
 	}
 	return out, nil
 }
+
+// chooseFind decides by which of several sets of spans, all of which a trace must have, traces are looked for: the rarest in the newest
+// stretch of time.
+func (r *SpanReader) chooseFind(ctx context.Context, f *TraceFilter) error {
+	if f.Query == nil || f.Query.Spans.Op != traceql.And {
+		return nil
+	}
+	var sets []*traceql.Set
+	for s := &f.Query.Spans; ; s = s.Left {
+		if s.Op != traceql.And {
+			sets = append(sets, s)
+			break
+		}
+		sets = append(sets, s.Right)
+	}
+	var p params
+	c := &spanCompiler{p: &p, prefix: "n"}
+	counts := make([]string, len(sets))
+	for i, s := range sets {
+		counts[i] = "countIf(" + c.any(s) + ")"
+	}
+	p.uint("tenant", uint64(f.Tenant))
+	p.int("start", max(f.StartNS, f.EndNS-firstSliceNS))
+	p.int("end", f.EndNS)
+	found := new(proto.ColUInt64).Array()
+	return r.db.read(ctx, f.Tenant, chgo.Query{
+		Body: strings.Replace(countSets, "/*counts*/", strings.Join(counts, ", "), 1), Parameters: p, Result: proto.Results{{Name: "found", Data: found}},
+	}, func(int) error {
+		n := found.Row(0)
+		f.find = sets[slices.Index(n, slices.Min(n))]
+		return nil
+	})
+}
+
+const countSets = `
+SELECT [/*counts*/] AS found
+FROM spans
+WHERE tenant_id = {tenant:UInt32}
+  AND ` + timeBounds + `
+LIMIT 1`

@@ -19,7 +19,7 @@ import (
 // Prometheus. The first that fits counts. A route that fits none fails the test: say here whose it is.
 var families = []struct{ owner, prefix string }{
 	{"ours", "/api/v1/session"}, {"ours", "/api/v1/system"}, {"ours", "/api/v1/senders"}, {"ours", "/api/v1/ledger"}, {"ours", "/api/v1/dead-letters"},
-	{"ours", "/api/v1/hosts"}, {"ours", "/api/v1/services"}, {"ours", "/api/v1/logs"}, {"ours", "/api/v1/traces"}, {"ours", "/api/v1/sql"}, {"ours", "/api/openapi"},
+	{"ours", "/api/v1/hosts"}, {"ours", "/api/v1/services"}, {"ours", "/api/v1/log"}, {"ours", "/api/v1/traces"}, {"ours", "/api/v1/sql"}, {"ours", "/api/openapi"},
 	{"ours", "/api/v1/incidents"}, {"ours", "/api/v1/changes"}, {"ours", "/api/v1/events"}, {"ours", "/api/v1/pipeline"}, {"ours", "/api/v1/explain"}, {"ours", "/api/v1/ingest"},
 	{"ours", "/metrics"}, {"ours", "/-/"}, {"ours", "/ready"}, {"ours", "/hooks/"}, {"ours", "/alerts/event/"}, {"ours", "/insert/"}, {"ours", "/ingest/"},
 	{"influx", "/api/v2/write"}, {"influx", "/influx/"}, {"influx", "/write"}, {"tempo", "/api/v2/traces"}, {"tempo", "/api/v2/search"},

@@ -52,7 +52,7 @@ func TestPatterns(t *testing.T) {
 	}
 	for _, want := range []string{
 		"/v1/metrics", "/v1/logs", "/v1/traces", "/api/v1/write", "/api/v1/push", "/loki/api/v1/push", "/influx/write", "/datadog/api/v2/series", "/zipkin/api/v2/spans",
-		"/jaeger/api/traces", "POST /api/v1/changes", "/_bulk", "POST /elastic/{rest...}", "GET /elastic",
+		"POST /jaeger/api/traces", "POST /api/v1/changes", "/_bulk", "POST /elastic/{rest...}", "GET /elastic",
 	} {
 		if !slices.Contains(g.Patterns(), want) {
 			t.Errorf("no %s in %q", want, g.Patterns())

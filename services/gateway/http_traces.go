@@ -54,7 +54,8 @@ func zipkinForm(r *http.Request, version int) zipkin.Form {
 // jaegerEndpoints is the path of a Jaeger collector below prefix.
 func (g *Gateway) jaegerEndpoints(prefix string) []*endpoint {
 	return []*endpoint{{
-		path: prefix + "/api/traces", signal: model.SignalSpans, protocol: fixedProtocol(protoJaegerHTTP), encoding: contentEncoding,
+		// GET of the path is a search, in Jaeger's API for readers.
+		path: prefix + "/api/traces", shared: true, signal: model.SignalSpans, protocol: fixedProtocol(protoJaegerHTTP), encoding: contentEncoding,
 		handle: func(ctx context.Context, x *call) error { return g.jaeger.Thrift(ctx, x.req, x.body) },
 		answer: answerAccepted, fail: failText,
 	}}

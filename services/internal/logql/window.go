@@ -1,0 +1,484 @@
+package logql
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/faultline-io/faultline/services/internal/errs"
+)
+
+// PipelineError is a record that a metric query cannot count because a stage could not read it.
+type PipelineError struct {
+	Kind, Detail, Series string
+}
+
+// Error is worded as Loki's, for people search for it.
+func (e *PipelineError) Error() string {
+	return fmt.Sprintf("pipeline error: '%s' for series: '%s'.\nUse a label filter to intentionally skip this error. (e.g | __error__!=\"%s\").\n"+
+		"To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n"+
+		"The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n", e.Kind, e.Series, e.Kind)
+}
+
+// windowSeries is one series while its records come in, in no order. Cells are columns by interval; an operation uses some.
+type windowSeries struct {
+	labels []Label
+	count  []float64
+	a, b   []float64 // sum, extreme, mean and squares, or first/last value
+	at     []int64   // time of a
+	values [][]timed // for quantiles and counters
+}
+
+type timed struct {
+	ns int64
+	v  float64
+}
+
+// window collects records for one range aggregation.
+type window struct {
+	v      *evaluator
+	r      *RangeExpr
+	group  *Grouping
+	edges  []int64
+	series map[string]*windowSeries
+	order  []*windowSeries
+	cells  int
+	values int
+	key    []byte
+	ls     []Label
+}
+
+// rangeAgg evaluates r. outer, where it is not nil, is the grouping of a sum around it, which may as well be done here: far fewer series.
+func (v *evaluator) rangeAgg(r *RangeExpr, outer *Grouping) ([]Series, error) {
+	if err := v.checkTimes(r); err != nil {
+		return nil, err
+	}
+	w := &window{v: v, r: r, group: r.Group, edges: v.edges(r), series: map[string]*windowSeries{}}
+	if outer != nil {
+		w.group = outer
+	}
+	if r.Op == "absent_over_time" {
+		w.group = &Grouping{}
+	}
+	done, err := w.pushed()
+	if err != nil {
+		return nil, err
+	}
+	if !done {
+		if err := w.read(); err != nil {
+			return nil, err
+		}
+	}
+	if r.Op == "absent_over_time" {
+		return w.absent(), nil
+	}
+	out := make([]Series, 0, len(w.order))
+	for _, s := range w.order {
+		if values, any := w.finish(s); any {
+			out = append(out, Series{Labels: s.labels, Values: values})
+		}
+	}
+	return out, nil
+}
+
+// pushed lets the source count where lines are counted and the pipeline is nothing but filters that it knows.
+func (w *window) pushed() (bool, error) {
+	bytes := w.r.Op == "bytes_over_time" || w.r.Op == "bytes_rate"
+	if w.r.Unwrap != nil || !w.r.Log.Hints().Exact || w.group != nil && w.group.Without {
+		return false, nil
+	}
+	return w.v.src.Counts(w.v.ctx, CountSelect{Log: w.r.Log, Edges: w.edges, Bytes: bytes}, func(s *Stream, interval int, n float64) error {
+		w.ls = w.ls[:0]
+		for _, l := range s.Labels {
+			if w.group == nil || slices.Contains(w.group.Labels, l.Name) {
+				w.ls = append(w.ls, l)
+			}
+		}
+		c, err := w.of()
+		if err != nil {
+			return err
+		}
+		c.count[interval] += n
+		return nil
+	})
+}
+
+func (w *window) read() error {
+	p := NewPipeline(&LogExpr{Stages: append(slices.Clone(w.r.Log.Stages), w.unwrapStages()...)})
+	bytes := w.r.Op == "bytes_over_time" || w.r.Op == "bytes_rate"
+	sel := Select{Log: w.r.Log, AfterNS: w.edges[0], UntilNS: w.edges[len(w.edges)-1], Line: bytes || w.r.Log.NeedsLine(), Meta: true}
+	return w.v.src.Entries(w.v.ctx, sel, func(e *Entry) error {
+		if e.TimeNS <= w.edges[0] || e.TimeNS > w.edges[len(w.edges)-1] || !p.process(e) {
+			return nil
+		}
+		rec := &p.r
+		value := 1.0
+		switch {
+		case w.r.Unwrap != nil:
+			f := p.stages[len(w.r.Log.Stages)].(*unwrapStage)
+			if !f.found {
+				return nil
+			}
+			value = f.value
+		case bytes:
+			value = float64(len(rec.line))
+		}
+		if rec.err != "" {
+			return w.pipelineError(rec)
+		}
+		i, _ := slices.BinarySearch(w.edges, e.TimeNS)
+		return w.add(rec, i-1, e.TimeNS, value)
+	})
+}
+
+func (w *window) pipelineError(r *record) error {
+	kind, detail := r.err, r.detail
+	var ls []Label
+	r.each(func(name, value string) { ls = append(ls, Label{name, value}) })
+	sortLabels(ls)
+	text := "{"
+	for i, l := range ls {
+		if i > 0 {
+			text += ", "
+		}
+		text += l.Name + "=" + strconv.Quote(shorten(l.Value))
+	}
+	return &errs.Error{Kind: errs.Invalid, Err: &PipelineError{Kind: kind, Detail: detail, Series: text + "}"}}
+}
+
+// unwrapStages are the conversion and the filters behind it.
+func (w *window) unwrapStages() []Stage {
+	if w.r.Unwrap == nil {
+		return nil
+	}
+	return append([]Stage{&unwrapStage{u: w.r.Unwrap}}, w.r.After...)
+}
+
+// unwrapStage reads the sample of a record.
+type unwrapStage struct {
+	u     *Unwrap
+	value float64
+	found bool
+}
+
+func (s *unwrapStage) run(r *record) bool {
+	text, ok := r.get(s.u.Label)
+	s.found = ok && text != ""
+	if !s.found {
+		return true
+	}
+	var err error
+	switch s.u.Conv {
+	case "duration", "duration_seconds":
+		d, e := parseDuration(text)
+		s.value, err = d.Seconds(), e
+	case "bytes":
+		s.value, err = parseBytes(text)
+	default:
+		s.value, err = strconv.ParseFloat(text, 64)
+	}
+	if err != nil {
+		r.fail("SampleExtractionErr", "label "+s.u.Label+": "+shorten(err.Error()))
+		return true
+	}
+	r.delete(s.u.Label)
+	return true
+}
+
+// String writes the stage.
+func (s *unwrapStage) String() string { return "| unwrap " + s.u.Label }
+
+// add counts a record in its series. Labels of structured metadata are part of a series only where the query names them: else every
+// trace would be a series.
+func (w *window) add(r *record, interval int, ns int64, v float64) error {
+	w.ls = w.ls[:0]
+	if g := w.group; g != nil && !g.Without {
+		for _, n := range g.Labels {
+			if value, ok := r.get(n); ok && value != "" {
+				w.ls = append(w.ls, Label{n, value})
+			}
+		}
+	} else {
+		r.each(func(name, value string) {
+			if name == errorLabel || name == detailsLabel || value == "" || g != nil && slices.Contains(g.Labels, name) {
+				return
+			}
+			if _, meta := find(r.meta, name); meta && r.visible(name) {
+				return
+			}
+			w.ls = append(w.ls, Label{name, value})
+		})
+	}
+	sortLabels(w.ls)
+	s, err := w.of()
+	if err != nil {
+		return err
+	}
+	return w.accumulate(s, interval, ns, v)
+}
+
+// of returns the series of w.ls.
+func (w *window) of() (*windowSeries, error) {
+	w.key = labelKey(w.key[:0], w.ls)
+	if s := w.series[string(w.key)]; s != nil {
+		return s, nil
+	}
+	lim := w.v.lim
+	if len(w.order) >= lim.MaxSeries {
+		return nil, errs.WithHint(errs.Exhausted, "add matchers, shorten the range, or aggregate with sum by (…)", "maximum number of series (%d) reached for a single query (max_query_series)", lim.MaxSeries)
+	}
+	n := len(w.edges) - 1
+	if w.cells += n; w.cells > lim.MaxCells {
+		return nil, errs.WithHint(errs.Exhausted, "increase the step, or aggregate with sum by (…)", "the query has more than %d values in its intermediate result (max_query_cells)", lim.MaxCells)
+	}
+	s := &windowSeries{labels: slices.Clone(w.ls), count: make([]float64, n)}
+	switch w.r.Op {
+	case "sum_over_time", "min_over_time", "max_over_time":
+		s.a = make([]float64, n)
+	case "rate":
+		if w.r.Unwrap != nil {
+			s.a = make([]float64, n)
+		}
+	case "avg_over_time", "stdvar_over_time", "stddev_over_time":
+		s.a, s.b = make([]float64, n), make([]float64, n)
+	case "first_over_time", "last_over_time":
+		s.a, s.at = make([]float64, n), make([]int64, n)
+	case "quantile_over_time", "rate_counter":
+		s.values = make([][]timed, n)
+	}
+	w.series[string(w.key)] = s
+	w.order = append(w.order, s)
+	return s, nil
+}
+
+func (w *window) accumulate(s *windowSeries, i int, ns int64, v float64) error {
+	switch w.r.Op {
+	case "bytes_over_time", "bytes_rate":
+		s.count[i] += v
+		return nil
+	case "sum_over_time", "rate":
+		if s.a != nil {
+			s.a[i] += v
+		}
+	case "min_over_time":
+		if s.count[i] == 0 || v < s.a[i] || math.IsNaN(s.a[i]) {
+			s.a[i] = v
+		}
+	case "max_over_time":
+		if s.count[i] == 0 || v > s.a[i] || math.IsNaN(s.a[i]) {
+			s.a[i] = v
+		}
+	case "avg_over_time", "stdvar_over_time", "stddev_over_time":
+		d := v - s.a[i]
+		s.a[i] += d / (s.count[i] + 1)
+		s.b[i] += d * (v - s.a[i])
+	case "first_over_time":
+		if s.count[i] == 0 || ns < s.at[i] {
+			s.a[i], s.at[i] = v, ns
+		}
+	case "last_over_time":
+		if s.count[i] == 0 || ns >= s.at[i] {
+			s.a[i], s.at[i] = v, ns
+		}
+	case "quantile_over_time", "rate_counter":
+		if w.values++; w.values > w.v.lim.MaxValues {
+			return errs.WithHint(errs.Exhausted, "shorten the range or add matchers", "%s keeps more than %d values (max_query_values)", w.r.Op, w.v.lim.MaxValues)
+		}
+		s.values[i] = append(s.values[i], timed{ns, v})
+	}
+	s.count[i]++
+	return nil
+}
+
+// finish puts the intervals of each window together. Counts and sums slide; the rest is merged for each window, which is cheap
+// unless windows are many times the step.
+func (w *window) finish(s *windowSeries) (out []float64, any bool) {
+	out = missing(w.v.n)
+	var prefix, sums []float64
+	prefix = cumulative(s.count)
+	if w.r.Op == "sum_over_time" || w.r.Op == "rate" && s.a != nil {
+		sums = s.a
+	}
+	for p := range w.v.n {
+		t := w.v.g.At(p) - int64(w.r.Offset)
+		from, _ := slices.BinarySearch(w.edges, t-int64(w.r.Range))
+		to, _ := slices.BinarySearch(w.edges, t)
+		n := prefix[to] - prefix[from]
+		if n == 0 {
+			continue
+		}
+		any = true
+		seconds := w.r.Range.Seconds()
+		switch w.r.Op {
+		case "count_over_time", "bytes_over_time":
+			out[p] = n
+		case "rate", "bytes_rate":
+			if sums != nil {
+				n = sum(sums[from:to])
+			}
+			out[p] = n / seconds
+		case "sum_over_time":
+			out[p] = sum(sums[from:to])
+		default:
+			out[p] = w.merge(s, from, to)
+		}
+	}
+	return out, any
+}
+
+func sum(vs []float64) float64 {
+	t := 0.0
+	for _, v := range vs {
+		t += v
+	}
+	return t
+}
+
+func cumulative(vs []float64) []float64 {
+	out := make([]float64, len(vs)+1)
+	for i, v := range vs {
+		out[i+1] = out[i] + v
+	}
+	return out
+}
+
+// merge puts the intervals from to to together.
+func (w *window) merge(s *windowSeries, from, to int) float64 {
+	if s.values != nil {
+		return w.mergeValues(s, from, to)
+	}
+	var n, a, b float64
+	var at int64
+	for i := from; i < to; i++ {
+		c := s.count[i]
+		if c == 0 {
+			continue
+		}
+		switch w.r.Op {
+		case "min_over_time":
+			if n == 0 || s.a[i] < a || math.IsNaN(a) {
+				a = s.a[i]
+			}
+		case "max_over_time":
+			if n == 0 || s.a[i] > a || math.IsNaN(a) {
+				a = s.a[i]
+			}
+		case "first_over_time":
+			if n == 0 || s.at[i] < at {
+				a, at = s.a[i], s.at[i]
+			}
+		case "last_over_time":
+			if n == 0 || s.at[i] >= at {
+				a, at = s.a[i], s.at[i]
+			}
+		default: // mean and squares: Chan, Golub, LeVeque 1979
+			d := s.a[i] - a
+			b += s.b[i] + d*d*n*c/(n+c)
+			a += d * c / (n + c)
+		}
+		n += c
+	}
+	switch w.r.Op {
+	case "stdvar_over_time":
+		return b / n
+	case "stddev_over_time":
+		return math.Sqrt(b / n)
+	}
+	return a
+}
+
+func (w *window) mergeValues(s *windowSeries, from, to int) float64 {
+	var all []timed
+	for i := from; i < to; i++ {
+		all = append(all, s.values[i]...)
+	}
+	if w.r.Op == "quantile_over_time" {
+		slices.SortFunc(all, func(a, b timed) int { return cmp.Compare(a.v, b.v) })
+		return quantile(w.r.Param, len(all), func(i int) float64 { return all[i].v })
+	}
+	slices.SortStableFunc(all, func(a, b timed) int { return cmp.Compare(a.ns, b.ns) })
+	if len(all) < 2 {
+		return 0
+	}
+	increase := 0.0
+	for i := 1; i < len(all); i++ {
+		if all[i].v < all[i-1].v {
+			increase += all[i].v // a reset
+		} else {
+			increase += all[i].v - all[i-1].v
+		}
+	}
+	return w.extrapolated(all, increase)
+}
+
+// extrapolated turns the increase between the first and the last value into a rate over the window, as Prometheus' rate does: up to
+// the borders where a value may be expected there, else by half a distance between values, and never below zero.
+func (w *window) extrapolated(all []timed, increase float64) float64 {
+	first, last := all[0], all[len(all)-1]
+	between := float64(last.ns-first.ns) / 1e9
+	if between <= 0 {
+		return 0
+	}
+	return increase / between * min(1, between/w.r.Range.Seconds()*(1+1/float64(len(all)-1)))
+}
+
+// quantile interpolates between the sorted values.
+func quantile(q float64, n int, at func(int) float64) float64 {
+	switch {
+	case n == 0 || math.IsNaN(q):
+		return math.NaN()
+	case q < 0:
+		return math.Inf(-1)
+	case q > 1:
+		return math.Inf(1)
+	}
+	rank := q * float64(n-1)
+	low := int(math.Floor(rank))
+	high := min(low+1, n-1)
+	weight := rank - float64(low)
+	return at(low)*(1-weight) + at(high)*weight
+}
+
+// absent is 1 where nothing was found, under the labels that the selector gives for certain.
+func (w *window) absent() []Series {
+	out := w.v.constant(1)
+	for _, s := range w.order {
+		values, _ := w.finishCount(s)
+		for i, v := range values {
+			if v > 0 {
+				out[i] = Missing()
+			}
+		}
+	}
+	if !slices.ContainsFunc(out, func(v float64) bool { return !IsMissing(v) }) {
+		return nil
+	}
+	var ls []Label
+	for _, m := range w.r.Log.Matchers {
+		if m.Type == labels.MatchEqual && m.Value != "" {
+			if _, twice := find(ls, m.Name); !twice {
+				ls = append(ls, Label{m.Name, m.Value})
+			}
+		}
+	}
+	sortLabels(ls)
+	return []Series{{Labels: ls, Values: out}}
+}
+
+// finishCount is the number of records by window.
+func (w *window) finishCount(s *windowSeries) ([]float64, bool) {
+	prefix := cumulative(s.count)
+	out := make([]float64, w.v.n)
+	for p := range w.v.n {
+		t := w.v.g.At(p) - int64(w.r.Offset)
+		from := sort.Search(len(w.edges), func(i int) bool { return w.edges[i] >= t-int64(w.r.Range) })
+		to := sort.Search(len(w.edges), func(i int) bool { return w.edges[i] >= t })
+		out[p] = prefix[to] - prefix[from]
+	}
+	return out, true
+}

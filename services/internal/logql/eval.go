@@ -65,6 +65,8 @@ type CountSelect struct {
 	Log   *LogExpr
 	Edges []int64
 	Bytes bool
+	// By are the labels that are asked for; nil is those of the stream.
+	By []string
 }
 
 // Source has records.

@@ -1,5 +1,7 @@
 package logql
 
+import "slices"
+
 // Stage is one step of a pipeline.
 type Stage interface {
 	String() string
@@ -91,7 +93,7 @@ func (e *LogExpr) Hints() Hints {
 		case *LineFilter:
 			if !lineChanged {
 				h.Lines = append(h.Lines, s)
-				h.Exact = h.Exact && len(s.IPs) == 0
+				h.Exact = h.Exact && len(s.IPs) == 0 && !slices.Contains(s.Texts, "")
 				continue
 			}
 		case *LabelFilter:

@@ -40,6 +40,9 @@ func (f *LineFilter) Negated() bool { return f.Op[0] == '!' }
 // Patterns returns, for |> and !>, the literal pieces of each pattern: anything may stand between two.
 func (f *LineFilter) Patterns() [][]string { return f.pats }
 
+// Regexps returns the expressions of |~ and !~.
+func (f *LineFilter) Regexps() []*regexp.Regexp { return f.res }
+
 func (f *LineFilter) run(r *record) bool { return f.Match(r.line) }
 
 // Match reports whether the filter keeps a line.

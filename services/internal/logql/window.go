@@ -92,7 +92,11 @@ func (w *window) pushed() (bool, error) {
 	if w.r.Unwrap != nil || !w.r.Log.Hints().Exact || w.group != nil && w.group.Without {
 		return false, nil
 	}
-	return w.v.src.Counts(w.v.ctx, CountSelect{Log: w.r.Log, Edges: w.edges, Bytes: bytes}, func(s *Stream, interval int, n float64) error {
+	var by []string
+	if w.group != nil {
+		by = w.group.Labels
+	}
+	return w.v.src.Counts(w.v.ctx, CountSelect{Log: w.r.Log, Edges: w.edges, Bytes: bytes, By: by}, func(s *Stream, interval int, n float64) error {
 		w.ls = w.ls[:0]
 		for _, l := range s.Labels {
 			if w.group == nil || slices.Contains(w.group.Labels, l.Name) {

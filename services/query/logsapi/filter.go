@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/internal/logquery"
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
 	"github.com/faultline-io/faultline/services/model"
@@ -22,7 +23,7 @@ const defaultSpan = time.Hour
 
 // Filter is the part of a question that all operations share.
 type Filter struct {
-	Query       string   `query:"query" maxLength:"8192" doc:"Words and \"quoted phrases\" that the body must contain; -word must not be in it; a star at the end of a word lifts the rule that words with digits are whole" example:"timeout -health"`
+	Query       string   `query:"query" maxLength:"8192" doc:"Words and \"quoted phrases\" that the body must contain; -word must not be in it; a star at the end of a word lifts the rule that words with digits are whole; field:value, field>number with a unit, OR, NOT and parentheses: see docs/search.md" example:"service:checkout level>=warn \"time out\" -path:/health duration>500ms"`
 	Start       string   `query:"start" doc:"RFC 3339, Unix seconds or now-1h; an hour before the end by default"`
 	End         string   `query:"end" doc:"As start; now by default"`
 	Service     []string `query:"service,explode" maxItems:"200" doc:"Only these services"`
@@ -45,7 +46,7 @@ func (f *Filter) resolve(ctx context.Context, now time.Time) (clickhouse.LogFilt
 	}
 	out.StartNS, out.EndNS = span.Start.UnixNano(), span.End.UnixNano()
 	if out.Query, err = logquery.Parse(f.Query); err != nil {
-		return out, problem.InvalidField("query.query", err.Error(), f.Query)
+		return out, problem.InvalidField("query.query", err.Error()+"; try: "+errs.HintOf(err), f.Query)
 	}
 	if out.SeverityMin, err = parseSeverity(f.SeverityMin); err != nil {
 		return out, err
@@ -101,5 +102,29 @@ func matches(f *clickhouse.LogFilter, l *model.Logs, i int) bool {
 	if f.TraceID != "" && (l.TraceIDs == nil || l.TraceIDs[i] != f.TraceID) {
 		return false
 	}
-	return f.Query.Match(l.Bodies[i])
+	if f.Query.Root == nil {
+		return true
+	}
+	rec := logquery.Record{Body: l.Bodies[i], Service: r.Service, Host: r.Host, Severity: l.Severity[i], Shape: l.ShapeHash[i], Resource: lookup(r.Attributes)}
+	if l.Attributes != nil {
+		rec.Attribute = lookup(l.Attributes[i])
+	}
+	if l.TraceIDs != nil {
+		rec.TraceID = l.TraceIDs[i]
+	}
+	if l.SpanIDs != nil {
+		rec.SpanID = l.SpanIDs[i]
+	}
+	return f.Query.MatchRecord(&rec)
+}
+
+func lookup(ls []model.Label) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for i := range ls {
+			if ls[i].Name == name {
+				return ls[i].Value, true
+			}
+		}
+		return "", false
+	}
 }

@@ -29,7 +29,10 @@ func (r *LogReader) Count(ctx context.Context, f LogFilter, originNS, stepNS int
 	for i := range counts {
 		counts[i] = make([]uint64, buckets)
 	}
-	where, p := f.condition()
+	where, p, err := r.condition(ctx, &f)
+	if err != nil {
+		return counts, err
+	}
 	p.int("origin", originNS)
 	p.int("step", stepNS)
 	var bucket proto.ColUInt32
@@ -73,12 +76,15 @@ type LogFacets struct {
 // Facets counts the records of f by service, host and severity group.
 func (r *LogReader) Facets(ctx context.Context, f LogFilter) (*LogFacets, error) {
 	out := &LogFacets{Service: map[string]uint64{}, Host: map[string]uint64{}}
-	where, p := f.condition()
+	where, p, err := r.condition(ctx, &f)
+	if err != nil {
+		return nil, err
+	}
 	var service, host proto.ColStr
 	var level proto.ColUInt8
 	var n proto.ColUInt64
 	total := 0
-	err := r.db.read(ctx, f.Tenant, chgo.Query{
+	err = r.db.read(ctx, f.Tenant, chgo.Query{
 		Body: strings.Replace(countFacets, "/*condition*/", where, 1), Parameters: p,
 		Result: proto.Results{{Name: "service_name", Data: &service}, {Name: "host_name", Data: &host}, {Name: "level", Data: &level}, {Name: "n", Data: &n}},
 	}, func(rows int) error {

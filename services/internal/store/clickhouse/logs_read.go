@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +30,10 @@ type LogFilter struct {
 	Services       []string
 	Hosts          []string
 	SeverityMin    uint8
+	// Levels is a set of severity groups, bit by group; 0 is all.
+	Levels uint8
+	// ResourceIDs are the resources that may have sent; nil is all.
+	ResourceIDs []uint64
 	// TraceID is 16 raw bytes.
 	TraceID string
 }
@@ -123,57 +126,6 @@ const timeBounds = `ts >= fromUnixTimestamp64Nano({start:Int64})
   AND toStartOfTenMinutes(ts) >= toStartOfTenMinutes(fromUnixTimestamp64Nano({start:Int64}))
   AND toStartOfTenMinutes(ts) <= toStartOfTenMinutes(fromUnixTimestamp64Nano({end:Int64}))`
 
-// condition returns the WHERE clause of f and its parameters. Every value is a parameter; the text is made of constants.
-func (f *LogFilter) condition() (string, params) {
-	var b strings.Builder
-	var p params
-	b.WriteString("tenant_id = {tenant:UInt32} AND " + timeBounds)
-	p.uint("tenant", uint64(f.Tenant))
-	p.int("start", f.StartNS)
-	p.int("end", f.EndNS)
-	if len(f.Services) > 0 {
-		b.WriteString(" AND service IN {services:Array(String)}")
-		p.strs("services", f.Services)
-	}
-	if len(f.Hosts) > 0 {
-		b.WriteString(" AND host IN {hosts:Array(String)}")
-		p.strs("hosts", f.Hosts)
-	}
-	if f.SeverityMin > 0 {
-		b.WriteString(" AND severity >= {severity:UInt8}")
-		p.uint("severity", uint64(f.SeverityMin))
-	}
-	if f.TraceID != "" {
-		b.WriteString(" AND trace_id = unhex({trace:String})")
-		p.str("trace", hexOf(f.TraceID))
-	}
-	for i := range f.Query {
-		termCondition(&b, &p, i, &f.Query[i])
-	}
-	return b.String(), p
-}
-
-// termCondition adds one search term. hasToken is what the word index understands; a term that is one word needs nothing else.
-func termCondition(b *strings.Builder, p *params, i int, t *logquery.Term) {
-	b.WriteString(" AND ")
-	if t.Negated {
-		b.WriteString("NOT ")
-	}
-	b.WriteByte('(')
-	n := strconv.Itoa(i)
-	for j, w := range t.Words {
-		name := "word" + n + "_" + strconv.Itoa(j)
-		b.WriteString("hasToken(lower(body), {" + name + ":String}) AND ")
-		p.str(name, w)
-	}
-	if len(t.Words) == 1 && t.Words[0] == t.Text {
-		b.WriteString("1)")
-		return
-	}
-	b.WriteString("position(lower(body), {text" + n + ":String}) > 0)")
-	p.str("text"+n, t.Text)
-}
-
 func hexOf(raw string) string {
 	const digits = "0123456789abcdef"
 	b := make([]byte, 0, 2*len(raw))
@@ -221,13 +173,16 @@ func (c *logBlock) row(i int) LogRow {
 
 // selectRows runs selectLogs with an ORDER BY of this package's constants.
 func (r *LogReader) selectRows(ctx context.Context, f *LogFilter, order, more string, extra params, limit int, stats *ReadStats) ([]LogRow, error) {
-	where, p := f.condition()
+	where, p, err := r.condition(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	p = append(p, extra...)
 	p.uint("limit", uint64(limit))
 	block := newLogBlock()
 	var out []LogRow
 	body := strings.Replace(selectLogs, "/*condition*/", where+more, 1)
-	err := r.db.read(ctx, f.Tenant, chgo.Query{
+	err = r.db.read(ctx, f.Tenant, chgo.Query{
 		Body: strings.Replace(body, "/*order*/", order, 1), Parameters: p, Result: block.results(), OnProgress: stats.progress,
 	}, func(rows int) error {
 		for i := range rows {

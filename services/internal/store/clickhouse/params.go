@@ -23,7 +23,7 @@ const tenantSetting = "log_comment"
 func TenantTables() []string {
 	return []string{
 		"series", "metric_metadata", "samples_recent", "samples_packing", "samples_packed", "samples_5m", "samples_1h", "histograms", "exemplars",
-		"logs", "resources", "spans", "trace_index", "span_calls_1m", "ledger", "ledger_rejected", "entities", "edges",
+		"logs", "log_volume", "resources", "spans", "trace_index", "span_calls_1m", "ledger", "ledger_rejected", "entities", "edges",
 		"log_shapes", "log_shape_counts", "log_templates", "changes",
 	}
 }
@@ -64,6 +64,17 @@ func uints[T uint32 | uint64](p *params, name string, vs []T) {
 			b = append(b, ',')
 		}
 		b = strconv.AppendUint(b, uint64(v), 10)
+	}
+	p.add(name, string(append(b, ']')))
+}
+
+func (p *params) int64s(name string, vs []int64) {
+	b := []byte{'['}
+	for i, v := range vs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, v, 10)
 	}
 	p.add(name, string(append(b, ']')))
 }

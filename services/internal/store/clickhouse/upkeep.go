@@ -21,6 +21,7 @@ var retained = []struct {
 	{"samples_1h", "ts", "metrics_1h"},
 	{"logs", "toDateTime(ts)", "logs"},
 	{"log_shape_counts", "minute", "metrics"},
+	{"log_volume", "ts", "logs"},
 	{"spans", "toDateTime(ts)", "spans"},
 	{"changes", "toDateTime(ts)", "changes"},
 }

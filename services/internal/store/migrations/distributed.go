@@ -29,6 +29,7 @@ var shardKeys = map[string]string{
 	"log_shapes":       "cityHash64(service, shape_hash)",
 	"log_shape_counts": "cityHash64(service, shape_hash)",
 	"log_templates":    "cityHash64(service, shape_hash)",
+	"log_volume":       "resource_id",
 	"resources":        "resource_id",
 	"spans":            "cityHash64(trace_id)",
 	"trace_index":      "cityHash64(trace_id)",

@@ -10,6 +10,7 @@ import (
 	"github.com/faultline-io/faultline/services/internal/auth"
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/model"
+	"github.com/faultline-io/faultline/services/query/lokiapi"
 	"github.com/faultline-io/faultline/services/query/problem"
 	"github.com/faultline-io/faultline/services/query/reqctx"
 )
@@ -84,7 +85,7 @@ func changes(r *http.Request) bool {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return false
 	}
-	return !readsByPost[r.URL.Path]
+	return !readsByPost[r.URL.Path] && !lokiapi.Reads(r.URL.Path)
 }
 
 // identifyByHeader checks a password sent as basic authentication or as a bearer token.

@@ -24,6 +24,7 @@ import (
 	"github.com/faultline-io/faultline/services/query/jaegerapi"
 	"github.com/faultline-io/faultline/services/query/limits"
 	"github.com/faultline-io/faultline/services/query/logsapi"
+	"github.com/faultline-io/faultline/services/query/lokiapi"
 	"github.com/faultline-io/faultline/services/query/patternsapi"
 	"github.com/faultline-io/faultline/services/query/problem"
 	"github.com/faultline-io/faultline/services/query/promapi"
@@ -212,6 +213,9 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	jaegerapi.Register(router, jaegerapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock})
 	q.registerHealth(router)
 	q.prom.Register(router)
+	lokiapi.New(lokiapi.Deps{
+		DB: q.deps.Store, Live: q.deps.Bus, Gate: q.gate, Log: q.deps.Log, Clock: q.deps.Clock, Revision: q.deps.Build.Commit,
+	}).Register(router)
 	return router
 }
 

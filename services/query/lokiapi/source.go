@@ -277,7 +277,7 @@ func (s *source) entry(e *logql.Entry, row *clickhouse.LogRow) {
 	}
 	level := min((row.Severity+3)/4, clickhouse.SeverityGroups-1)
 	e.TimeNS, e.ID, e.Line, e.Stream = row.TimeNS, row.ID, row.Body, r.stream(level)
-	e.Meta = metadata(e.Meta[:0], level, row.TraceID, row.SpanID, row.Attributes)
+	e.Meta = withoutStream(metadata(e.Meta[:0], level, row.TraceID, row.SpanID, row.Attributes), e.Stream)
 }
 
 // metadata appends what Loki calls structured metadata: the attributes of the record, its ids, and the level.
@@ -300,6 +300,11 @@ func metadata(ls []logql.Label, level uint8, trace, span string, attributes map[
 	return ls
 }
 
+// withoutStream leaves out what the stream has a label of the same name for.
+func withoutStream(ls []logql.Label, st *logql.Stream) []logql.Label {
+	return slices.DeleteFunc(ls, func(l logql.Label) bool { _, has := st.Get(l.Name); return has })
+}
+
 // hexID returns an id in hexadecimal digits, "" for one of zeros.
 func hexID(raw string) string {
 	if strings.Trim(raw, "\x00") == "" {
@@ -313,14 +318,14 @@ func (s *source) Counts(ctx context.Context, q logql.CountSelect, take func(*log
 	if _, ok := clickhouse.CountStep(q.Edges); !ok {
 		return false, nil
 	}
-	for _, n := range q.By {
-		if !s.knows(n) {
-			return false, nil // the label of a record, not of a stream
-		}
-	}
 	f, none, err := s.filter(ctx, q.Log)
 	if err != nil || none {
 		return err == nil, err
+	}
+	for _, n := range q.By {
+		if !s.knows(n, f.ResourceIDs) {
+			return false, nil // it may be the label of a record, not of a stream
+		}
 	}
 	limit := s.api.deps.Limits.MaxCells
 	rows := 0
@@ -355,15 +360,16 @@ func withDetected(known map[*logql.Stream]*logql.Stream, s *logql.Stream, level 
 	return known[s]
 }
 
-// knows reports whether a label is one of streams: then the store's counts have it. Others may be of records, which it does not look at.
-func (s *source) knows(name string) bool {
-	if isLevel(name) || name == "service_name" || name == "host" {
+// knows reports whether a label is one of all streams: then the store's counts have it. Others may be of records, which it does not
+// look at.
+func (s *source) knows(name string, ids []uint64) bool {
+	if isLevel(name) || name == "service_name" {
 		return true
 	}
-	for _, r := range s.resources {
-		if slices.ContainsFunc(r.base, func(l logql.Label) bool { return l.Name == name }) {
-			return true
+	for _, id := range ids {
+		if r := s.resources[id]; r == nil || !slices.ContainsFunc(r.base, func(l logql.Label) bool { return l.Name == name }) {
+			return false
 		}
 	}
-	return false
+	return true
 }

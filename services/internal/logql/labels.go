@@ -68,6 +68,8 @@ type record struct {
 	gone   []string
 	err    string
 	detail string
+	// wanted are the labels that parsers need to extract; nil is all.
+	wanted map[string]bool
 	// templateMap is used again by templates.
 	templateMap map[string]string
 }
@@ -118,12 +120,20 @@ func (r *record) own(name string) bool {
 
 // extracted sets a label that a parser found: it never hides one of the stream, the first value counts.
 func (r *record) extracted(name, value string) {
+	if !r.wants(name) {
+		return
+	}
 	if r.own(name) {
 		name += "_extracted"
 	}
 	if _, ok := find(r.parsed, name); !ok {
 		r.parsed = append(r.parsed, Label{name, value})
 	}
+}
+
+// wants reports whether anything looks at a label that a parser finds under name.
+func (r *record) wants(name string) bool {
+	return r.wanted == nil || r.wanted[name] || r.wanted[name+"_extracted"]
 }
 
 // set sets a label whatever there was.

@@ -118,6 +118,16 @@ func (f *LabelFilter) Conjuncts() []*LabelFilter {
 	return []*LabelFilter{f}
 }
 
+// names adds the labels that the filter looks at.
+func (f *LabelFilter) names(to map[string]bool) {
+	if f.Kind == filterTree {
+		f.L.names(to)
+		f.R.names(to)
+		return
+	}
+	to[f.Name] = true
+}
+
 // DropStage drops labels, or all others.
 type DropStage struct {
 	Keep     bool

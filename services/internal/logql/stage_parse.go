@@ -45,7 +45,7 @@ const (
 type JSONStage struct {
 	Extract []extraction
 	parser  fastjson.Parser
-	buf     []byte
+	names   map[string]string
 }
 
 func (s *JSONStage) extract(e extraction) error {
@@ -135,7 +135,7 @@ func (s *JSONStage) flatten(r *record, prefix string, v *fastjson.Value, depth i
 		if len(r.parsed) >= maxExtracted {
 			return
 		}
-		name := SanitizeName(string(k))
+		name := s.name(k)
 		if prefix != "" {
 			name = prefix + "_" + strings.TrimPrefix(name, "_")
 		}
@@ -146,7 +146,7 @@ func (s *JSONStage) flatten(r *record, prefix string, v *fastjson.Value, depth i
 			}
 		case fastjson.TypeArray, fastjson.TypeNull:
 		default:
-			if name != "" {
+			if name != "" && r.wants(name) {
 				r.extracted(name, jsonText(v))
 			}
 		}
@@ -162,6 +162,22 @@ func jsonText(v *fastjson.Value) string {
 		return string(b)
 	}
 	return string(v.MarshalTo(nil))
+}
+
+// maxNames bounds the keys that a stage remembers the names of.
+const maxNames = 4096
+
+// name returns the label name of a key. Keys repeat from line to line, so their names are remembered.
+func (s *JSONStage) name(key []byte) string {
+	if n, ok := s.names[string(key)]; ok {
+		return n
+	}
+	if s.names == nil || len(s.names) >= maxNames {
+		s.names = map[string]string{}
+	}
+	n := SanitizeName(string(key))
+	s.names[string(key)] = n
+	return n
 }
 
 // shorten keeps error details, which may quote the line, small.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -114,6 +115,7 @@ func (w *window) pushed() (bool, error) {
 
 func (w *window) read() error {
 	p := NewPipeline(&LogExpr{Stages: append(slices.Clone(w.r.Log.Stages), w.unwrapStages()...)})
+	p.r.wanted = w.wanted(p.stages)
 	bytes := w.r.Op == "bytes_over_time" || w.r.Op == "bytes_rate"
 	sel := Select{Log: w.r.Log, AfterNS: w.edges[0], UntilNS: w.edges[len(w.edges)-1], Line: bytes || w.r.Log.NeedsLine(), Meta: true}
 	return w.v.src.Entries(w.v.ctx, sel, func(e *Entry) error {
@@ -138,6 +140,29 @@ func (w *window) read() error {
 		i, _ := slices.BinarySearch(w.edges, e.TimeNS)
 		return w.add(rec, i-1, e.TimeNS, value)
 	})
+}
+
+// wanted returns the labels that anything looks at, nil for all: parsers then leave the others out, which is most of their work.
+func (w *window) wanted(stages []Stage) map[string]bool {
+	if w.group == nil || w.group.Without {
+		return nil
+	}
+	out := map[string]bool{}
+	for _, n := range w.group.Labels {
+		out[n] = true
+	}
+	for _, s := range stages {
+		switch s := s.(type) {
+		case *LineFilter, *JSONStage, *LogfmtStage, *RegexpStage, *PatternStage, *UnpackStage, *DecolorizeStage:
+		case *LabelFilter:
+			s.names(out)
+		case *unwrapStage:
+			out[s.u.Label] = true
+		default:
+			return nil // templates and the like may look at any
+		}
+	}
+	return out
 }
 
 func (w *window) pipelineError(r *record) error {
@@ -240,7 +265,10 @@ func (w *window) of() (*windowSeries, error) {
 	if w.cells += n; w.cells > lim.MaxCells {
 		return nil, errs.WithHint(errs.Exhausted, "increase the step, or aggregate with sum by (…)", "the query has more than %d values in its intermediate result (max_query_cells)", lim.MaxCells)
 	}
-	s := &windowSeries{labels: slices.Clone(w.ls), count: make([]float64, n)}
+	s := &windowSeries{labels: make([]Label, len(w.ls)), count: make([]float64, n)}
+	for i, l := range w.ls { // the text belongs to the source
+		s.labels[i] = Label{strings.Clone(l.Name), strings.Clone(l.Value)}
+	}
 	switch w.r.Op {
 	case "sum_over_time", "min_over_time", "max_over_time":
 		s.a = make([]float64, n)

@@ -125,7 +125,7 @@ func (a *API) handle(h func(c *gin.Context) (any, error)) gin.HandlerFunc {
 			a.fail(c, status(err), err)
 			return
 		}
-		c.JSON(http.StatusOK, v)
+		c.PureJSON(http.StatusOK, v)
 	}
 }
 

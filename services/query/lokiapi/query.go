@@ -194,7 +194,16 @@ type line struct {
 }
 
 func newLine(r *logql.Result) line {
-	return line{timeNS: r.TimeNS, id: r.ID, text: strings.Clone(r.Line), stream: slices.Clone(r.Stream), meta: slices.Clone(r.Meta), parsed: slices.Clone(r.Parsed)}
+	return line{timeNS: r.TimeNS, id: r.ID, text: strings.Clone(r.Line), stream: slices.Clone(r.Stream), meta: cloned(r.Meta), parsed: cloned(r.Parsed)}
+}
+
+// cloned copies labels with their text, which belongs to the block or the batch that was read.
+func cloned(ls []logql.Label) []logql.Label {
+	out := make([]logql.Label, len(ls))
+	for i, l := range ls {
+		out[i] = logql.Label{Name: strings.Clone(l.Name), Value: strings.Clone(l.Value)}
+	}
+	return out
 }
 
 func (l *line) size() int {

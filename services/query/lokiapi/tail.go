@@ -140,7 +140,7 @@ func (t *tailer) record(l *model.Logs, i int) {
 	if l.Attributes != nil {
 		attributes = make(map[string]string, len(l.Attributes[i]))
 		for _, a := range l.Attributes[i] {
-			attributes[strings.Clone(a.Name)] = strings.Clone(a.Value)
+			attributes[a.Name] = a.Value
 		}
 	}
 	var trace, span string
@@ -156,9 +156,6 @@ func (t *tailer) record(l *model.Logs, i int) {
 	out, ok := t.p.Run(e)
 	if !ok {
 		return
-	}
-	for j := range out.Parsed { // what was parsed may alias the batch
-		out.Parsed[j].Name, out.Parsed[j].Value = strings.Clone(out.Parsed[j].Name), strings.Clone(out.Parsed[j].Value)
 	}
 	x := newLine(out)
 	t.mu.Lock()

@@ -156,7 +156,8 @@ func (s *sqlCond) term(t *logquery.Term) {
 		if len(t.Words) > 0 {
 			s.b.WriteString(" AND ")
 		}
-		s.b.WriteString("position(lower(body), " + s.str(t.Text) + ") > 0")
+		// Half the time of position(lower(body), …), and the same: both change ASCII letters only.
+		s.b.WriteString("positionCaseInsensitive(body, " + s.str(t.Text) + ") > 0")
 	}
 	s.b.WriteByte(')')
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unsafe"
 
 	chgo "github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
@@ -27,8 +28,8 @@ SELECT
 FROM logs
 WHERE /*condition*/`
 
-// Scan calls take with every record of f, in no order. The row and what it holds but strings is used again for the next. It keeps one
-// block in memory.
+// Scan calls take with every record of f, in no order. The row and all it holds, strings too, is valid during the call only: a string
+// that is kept must be cloned. It keeps one block in memory.
 func (r *LogReader) Scan(ctx context.Context, f *LogFilter, cols LogColumns, stats *ReadStats, take func(*LogRow) error) error {
 	where, p, err := r.condition(ctx, f)
 	if err != nil {
@@ -59,21 +60,29 @@ func (r *LogReader) Scan(ctx context.Context, f *LogFilter, cols LogColumns, sta
 	}, func(rows int) error {
 		for i := range rows {
 			row.TimeNS, row.ResourceID, row.Severity, row.ID = b.times[i], b.resources[i], b.severities[i], b.ids[i]
-			row.Body = b.bodies.Row(i)
+			row.Body = alias(b.bodies.RowBytes(i))
 			row.Attributes = nil
-			if cols.Attributes {
+			if from, to := mapBounds(b.attributes, i); from < to {
 				row.Attributes = b.attributes.Row(i)
 			}
-			row.TraceID, row.SpanID = "", ""
-			if cols.IDs {
-				row.TraceID, row.SpanID = string(b.traces.Row(i)), string(b.spans.Row(i))
-			}
+			row.TraceID, row.SpanID = alias(b.traces.Row(i)), alias(b.spans.Row(i))
 			if err := take(&row); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// alias returns b as a string without a copy; it is valid as long as b is.
+func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// mapBounds returns where the pairs of row i begin and end.
+func mapBounds(m *proto.ColMap[string, string], i int) (from, to uint64) {
+	if i > 0 {
+		from = m.Offsets[i-1]
+	}
+	return from, m.Offsets[i]
 }
 
 const countByStream = `

@@ -24,6 +24,22 @@ var foreign = []string{
 	"GET /api/v1/format_query", "POST /api/v1/format_query", "GET /api/v1/metadata", "GET /api/v1/status/buildinfo",
 	"GET /api/traces", "GET /api/traces/:id", "GET /api/v2/traces/:id", "GET /api/search", "GET /api/search/tags", "GET /api/v2/search/tags",
 	"GET /api/search/tag/:tag/values", "GET /api/v2/search/tag/:tag/values", "GET /api/metrics/query_range", "GET /api/echo", "GET /api/status/buildinfo",
+	"GET /loki/api/v1/query", "POST /loki/api/v1/query",
+	"GET /loki/api/v1/query_range", "POST /loki/api/v1/query_range",
+	"GET /loki/api/v1/labels", "POST /loki/api/v1/labels",
+	"GET /loki/api/v1/label", "POST /loki/api/v1/label",
+	"GET /loki/api/v1/series", "POST /loki/api/v1/series",
+	"GET /loki/api/v1/index/stats", "POST /loki/api/v1/index/stats",
+	"GET /loki/api/v1/index/volume", "POST /loki/api/v1/index/volume",
+	"GET /loki/api/v1/index/volume_range", "POST /loki/api/v1/index/volume_range",
+	"GET /loki/api/v1/patterns", "POST /loki/api/v1/patterns",
+	"GET /loki/api/v1/detected_labels", "POST /loki/api/v1/detected_labels",
+	"GET /loki/api/v1/detected_fields", "POST /loki/api/v1/detected_fields",
+	"GET /loki/api/v1/format_query", "POST /loki/api/v1/format_query",
+	"GET /loki/api/v1/label/:name/values", "POST /loki/api/v1/label/:name/values",
+	"GET /loki/api/v1/detected_field/:name/values", "POST /loki/api/v1/detected_field/:name/values",
+	"GET /loki/api/v1/detected_fields/:name/values", "POST /loki/api/v1/detected_fields/:name/values",
+	"GET /loki/api/v1/tail", "GET /loki/api/v1/status/buildinfo", "GET /loki/api/v1/drilldown-limits", "GET /loki/api/v1/rules",
 }
 
 func TestOpenAPIGolden(t *testing.T) {

@@ -149,7 +149,7 @@ func TestGrafanasRequests(t *testing.T) {
 
 	bad := func(path string, kv []string, want string) {
 		t.Helper()
-		if code, body := s.get(t, path, append(slices.Clone(span), kv...)...); code != http.StatusBadRequest || !strings.Contains(body, want) {
+		if code, body := s.get(t, path, append(slices.Clone(kv), span...)...); code != http.StatusBadRequest || !strings.Contains(body, want) {
 			t.Errorf("%s %v: %d %s", path, kv, code, body)
 		}
 	}

@@ -46,7 +46,7 @@ func (a *API) patterns(c *gin.Context) (any, error) {
 	}
 	f.StartNS, f.EndNS = sp.start, sp.end-1
 	origin := floorDiv(sp.start, step) * step
-	found, err := a.reader.Patterns(r.Context(), f, origin, step, maxPatterns, &src.stats)
+	found, err := a.reader.ShapeVolumes(r.Context(), f, origin, step, maxPatterns, &src.stats)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (a *API) patterns(c *gin.Context) (any, error) {
 }
 
 // varying finds what shapes mask: quoted text, values behind an equals sign, and runs with a digit.
-var varying = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[^\s(),;<>{}\[\]"|=` + "`" + `]*[0-9][^\s(),;<>{}\[\]"|=` + "`" + `]*`)
+var varying = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|(?:[^\s(),;<>{}\[\]"|=:` + "`" + `][^\s(),;<>{}\[\]"|=` + "`" + `]*)?[0-9][^\s(),;<>{}\[\]"|=` + "`" + `]*`)
 
 var repeated = regexp.MustCompile(`<_>(?:[ ,:]*<_>)+`)
 

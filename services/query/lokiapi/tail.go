@@ -60,10 +60,13 @@ func (a *API) tail(c *gin.Context) {
 	ctx, cancel := context.WithCancel(conn.CloseRead(r.Context()))
 	defer cancel()
 	t := &tailer{api: a, src: a.source(reqctx.Tenant(ctx)), expr: e, p: logql.NewPipeline(e), levels: levels(e.Matchers), resources: map[uint64]*resource{}}
-	t.overflow = cancel
+	// A tail that ends for a reason stops listening, and the message under way is still sent, so that the reason can follow it.
+	listen, stop := context.WithCancel(ctx)
+	defer stop()
+	t.stop = stop
 	var live sync.WaitGroup
 	live.Go(func() {
-		if err := a.deps.Live.Subscribe(ctx, model.SignalLogs, t.take); err != nil && ctx.Err() == nil {
+		if err := a.deps.Live.Subscribe(listen, model.SignalLogs, t.take); err != nil && listen.Err() == nil {
 			t.end(err)
 		}
 	})
@@ -76,7 +79,7 @@ func (a *API) tail(c *gin.Context) {
 			}
 		}
 	}
-	err = t.pump(ctx, conn, history)
+	err = t.pump(ctx, listen, conn, history)
 	cancel()
 	live.Wait()
 	t.close(conn, err)
@@ -93,11 +96,12 @@ type tailer struct {
 	batch     model.Logs
 	entry     logql.Entry
 
-	mu       sync.Mutex
-	waiting  []line
-	bytes    int
-	reason   error
-	overflow context.CancelFunc
+	stop context.CancelFunc
+
+	mu      sync.Mutex
+	waiting []line
+	bytes   int
+	reason  error
 }
 
 var errSlow = errors.New("the reader is too slow: more than " + strconv.Itoa(tailBuffer) + " lines or 16 MiB wait (max_tail_buffer)")
@@ -110,7 +114,7 @@ func (t *tailer) end(err error) {
 	}
 	t.waiting = nil
 	t.mu.Unlock()
-	t.overflow()
+	t.stop()
 }
 
 // take runs the query over one batch; the bus calls it with one at a time and is never held up.
@@ -194,8 +198,8 @@ type tailMessage struct {
 	Dropped []any          `json:"dropped_entries,omitempty"`
 }
 
-// pump sends what waits until ctx ends.
-func (t *tailer) pump(ctx context.Context, conn *websocket.Conn, history []line) error {
+// pump sends what waits until ctx or listen ends.
+func (t *tailer) pump(ctx, listen context.Context, conn *websocket.Conn, history []line) error {
 	for i, j := 0, len(history)-1; i < j; i, j = i+1, j-1 {
 		history[i], history[j] = history[j], history[i] // oldest first
 	}
@@ -207,7 +211,7 @@ func (t *tailer) pump(ctx context.Context, conn *websocket.Conn, history []line)
 	defer ping.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-listen.Done():
 			return nil
 		case <-ping.C:
 			pctx, done := context.WithTimeout(ctx, tailWrite)

@@ -128,11 +128,11 @@ func TestVolumeAndPatternsAreWhatWasStored(t *testing.T) {
 	if err != nil || len(s) != 1 || s[0].Lines != 3 || s[0].Bytes != 27 || s[0].Service != "cart" || s[0].Level != 3 {
 		t.Errorf("streams %+v, %v", s, err)
 	}
-	p, err := r.Patterns(t.Context(), day(1), logT0, 1e9, 10, &ReadStats{})
+	p, err := r.ShapeVolumes(t.Context(), day(1), logT0, 1e9, 10, &ReadStats{})
 	if err != nil || len(p) != 2 {
 		t.Fatalf("patterns %+v, %v", p, err)
 	}
-	slices.SortFunc(p, func(x, y *LogPattern) int { return int(y.Total) - int(x.Total) })
+	slices.SortFunc(p, func(x, y *ShapeVolume) int { return int(y.Total) - int(x.Total) })
 	if p[0].Total != 2 || p[0].Counts[0] != 2 || !strings.HasPrefix(p[0].Sample, "user ") {
 		t.Errorf("pattern %+v", p[0])
 	}

@@ -51,7 +51,8 @@ func (r *LogReader) Scan(ctx context.Context, f *LogFilter, cols LogColumns, sta
 	).Replace(scanLogs)
 	b := newLogBlock()
 	var row LogRow
-	return r.db.read(ctx, f.Tenant, chgo.Query{
+	var refused error // what take says is not an error of the query
+	err = r.db.read(ctx, f.Tenant, chgo.Query{
 		Body: body, Parameters: p, OnProgress: stats.progress,
 		Result: proto.Results{
 			{Name: "time_ns", Data: &b.times}, {Name: "resource_id", Data: &b.resources}, {Name: "severity", Data: &b.severities}, {Name: "id", Data: &b.ids},
@@ -66,12 +67,16 @@ func (r *LogReader) Scan(ctx context.Context, f *LogFilter, cols LogColumns, sta
 				row.Attributes = b.attributes.Row(i)
 			}
 			row.TraceID, row.SpanID = alias(b.traces.Row(i)), alias(b.spans.Row(i))
-			if err := take(&row); err != nil {
-				return err
+			if refused = take(&row); refused != nil {
+				return refused
 			}
 		}
 		return nil
 	})
+	if refused != nil {
+		return refused
+	}
+	return err
 }
 
 // alias returns b as a string without a copy; it is valid as long as b is.
@@ -116,18 +121,23 @@ func (r *LogReader) CountByStream(ctx context.Context, f LogFilter, edges []int6
 	var id, n, sum proto.ColUInt64
 	var level proto.ColUInt8
 	var bucket proto.ColUInt32
-	return r.db.read(ctx, f.Tenant, chgo.Query{
+	var refused error
+	err = r.db.read(ctx, f.Tenant, chgo.Query{
 		Body: strings.NewReplacer("/*condition*/", where, "/*size*/", size).Replace(countByStream), Parameters: p, OnProgress: stats.progress,
 		Result: proto.Results{{Name: "resource_id", Data: &id}, {Name: "level", Data: &level}, {Name: "bucket", Data: &bucket}, {Name: "n", Data: &n}, {Name: "size", Data: &sum}},
 	}, func(rows int) error {
 		for i := range rows {
 			at, _ := slices.BinarySearch(edges, edges[0]+(int64(bucket[i])+1)*step)
-			if err := take(LogStream{ResourceID: id[i], Level: level[i], Bucket: uint32(at - 1), Lines: n[i], Bytes: sum[i]}); err != nil {
-				return err
+			if refused = take(LogStream{ResourceID: id[i], Level: level[i], Bucket: uint32(at - 1), Lines: n[i], Bytes: sum[i]}); refused != nil {
+				return refused
 			}
 		}
 		return nil
 	})
+	if refused != nil {
+		return refused
+	}
+	return err
 }
 
 // maxCountBuckets bounds the buckets that the engine counts by, before they are put together to intervals.
@@ -145,7 +155,7 @@ func CountStep(edges []int64) (step int64, ok bool) {
 	return step, step > 0 && (edges[len(edges)-1]-edges[0])/step <= maxCountBuckets
 }
 
-const selectPatterns = `
+const selectShapeVolumes = `
 SELECT
     shape_hash,
     toUInt32(intDiv(toUnixTimestamp64Nano(ts) - {origin:Int64}, {step:Int64})) AS bucket,
@@ -157,8 +167,8 @@ WHERE /*condition*/
 GROUP BY shape_hash, bucket
 LIMIT 200000`
 
-// LogPattern is how often one shape was seen, by bucket.
-type LogPattern struct {
+// ShapeVolume is how often one shape was seen, by bucket.
+type ShapeVolume struct {
 	Shape   uint64
 	FirstNS int64
 	Total   uint64
@@ -167,8 +177,8 @@ type LogPattern struct {
 	Sample string
 }
 
-// Patterns returns the most frequent shapes of f with a line of each.
-func (r *LogReader) Patterns(ctx context.Context, f LogFilter, originNS, stepNS int64, shapes int, stats *ReadStats) ([]*LogPattern, error) {
+// ShapeVolumes returns the most frequent shapes of f with a line of each.
+func (r *LogReader) ShapeVolumes(ctx context.Context, f LogFilter, originNS, stepNS int64, shapes int, stats *ReadStats) ([]*ShapeVolume, error) {
 	where, p, err := r.condition(ctx, &f)
 	if err != nil {
 		return nil, err
@@ -179,17 +189,17 @@ func (r *LogReader) Patterns(ctx context.Context, f LogFilter, originNS, stepNS 
 	var shape, n proto.ColUInt64
 	var bucket proto.ColUInt32
 	var first proto.ColInt64
-	index := map[uint64]*LogPattern{}
-	var out []*LogPattern
+	index := map[uint64]*ShapeVolume{}
+	var out []*ShapeVolume
 	err = r.db.read(ctx, f.Tenant, chgo.Query{
-		Body: strings.ReplaceAll(selectPatterns, "/*condition*/", where), Parameters: p, OnProgress: stats.progress,
+		Body: strings.ReplaceAll(selectShapeVolumes, "/*condition*/", where), Parameters: p, OnProgress: stats.progress,
 		Settings: []chgo.Setting{{Key: "distributed_product_mode", Value: "global", Important: true}},
 		Result:   proto.Results{{Name: "shape_hash", Data: &shape}, {Name: "bucket", Data: &bucket}, {Name: "n", Data: &n}, {Name: "first_ns", Data: &first}},
 	}, func(rows int) error {
 		for i := range rows {
 			x := index[shape[i]]
 			if x == nil {
-				x = &LogPattern{Shape: shape[i], FirstNS: first[i], Counts: map[uint32]uint64{}}
+				x = &ShapeVolume{Shape: shape[i], FirstNS: first[i], Counts: map[uint32]uint64{}}
 				index[shape[i]] = x
 				out = append(out, x)
 			}
@@ -218,7 +228,7 @@ GROUP BY shape_hash
 LIMIT 10000`
 
 // samples reads one line of each shape, at the time of its first: a few granules.
-func (r *LogReader) samples(ctx context.Context, f LogFilter, all []*LogPattern, index map[uint64]*LogPattern, stats *ReadStats) error {
+func (r *LogReader) samples(ctx context.Context, f LogFilter, all []*ShapeVolume, index map[uint64]*ShapeVolume, stats *ReadStats) error {
 	where, p, err := r.condition(ctx, &f)
 	if err != nil {
 		return err

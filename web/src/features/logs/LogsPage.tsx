@@ -122,7 +122,7 @@ function SearchBox({ value, onSearch }: { value: string; onSearch: (q: string) =
     >
       <TextInput
         aria-label="Search logs"
-        placeholder='words, "an exact phrase", -without'
+        placeholder='words, "a phrase", -without, service:cart level>=warn duration>500ms (a OR b)'
         leftSection={<Icon name="search" size={14} />}
         value={draft}
         error={problem}

@@ -156,8 +156,7 @@ func (s *sqlCond) term(t *logquery.Term) {
 		if len(t.Words) > 0 {
 			s.b.WriteString(" AND ")
 		}
-		// Half the time of position(lower(body), …), and the same: both change ASCII letters only.
-		s.b.WriteString("positionCaseInsensitive(body, " + s.str(t.Text) + ") > 0")
+		s.b.WriteString("position(lower(body), " + s.str(t.Text) + ") > 0")
 	}
 	s.b.WriteByte(')')
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse/chtest"
 )
 
@@ -30,11 +32,11 @@ func testEngine(t *testing.T) *promql.Engine {
 // skipped is the one file of Prometheus' tests that does not apply: start times of counters are not stored.
 const skipped = "start_timestamps.test"
 
-// quick are files that run in seconds and between them reach every kind of selector, matcher and sample; all of them take half an hour
-// on two cores, and run with FAULTLINE_SOAK=1.
+// quick are files that between them reach every kind of selector, matcher and sample. They ask the tables for every query, which all
+// the files do only with FAULTLINE_SOAK.
 var quick = []string{"collision.test", "literals.test", "range_queries.test", "selectors.test", "staleness.test"}
 
-// filtered runs some of the files.
+// filtered runs some of the files, beside each other: the engine's answers are mostly waited for.
 type filtered struct {
 	*testing.T
 	files []string
@@ -45,19 +47,45 @@ func (f filtered) Run(name string, test func(*testing.T)) bool {
 	if file == skipped || (f.files != nil && !slices.Contains(f.files, file)) {
 		return true
 	}
-	return f.T.Run(file, test)
+	return f.T.Run(file, func(t *testing.T) {
+		t.Parallel()
+		test(t)
+	})
 }
 
-// TestPrometheusOwn runs Prometheus' acceptance tests of PromQL over the tables: over samples as they arrive, and over packed ones.
-func TestPrometheusOwn(t *testing.T) {
-	files := quick
-	if os.Getenv("FAULTLINE_SOAK") != "" {
-		files = nil
-	}
-	db := chtest.Start(t)
-	for name, pack := range map[string]bool{"recent": false, "packed": true} {
+// runPrometheusOwn runs files of Prometheus' acceptance tests over samples as they arrive and over packed ones; nil is all files.
+func runPrometheusOwn(t *testing.T, p place, files []string) {
+	t.Helper()
+	for name, packed := range map[string]*sync.Mutex{"recent": nil, "packed": {}} {
 		t.Run(name, func(t *testing.T) {
-			promqltest.RunBuiltinTestsWithStorage(filtered{t, files}, testEngine(t), func(tb testing.TB) storage.Storage { return newTables(tb, db, pack) })
+			p := p
+			p.packed = packed
+			promqltest.RunBuiltinTestsWithStorage(filtered{t, files}, testEngine(t), func(testing.TB) storage.Storage { return p.storage() })
 		})
 	}
+}
+
+// filesOf returns the files that ask the tables for every query.
+func filesOf() []string {
+	if os.Getenv("FAULTLINE_SOAK") != "" {
+		return nil
+	}
+	return quick
+}
+
+// TestPrometheusOwn runs Prometheus' acceptance tests of PromQL over the tables: all files with each series' samples read once, and some
+// (or all) with the engine asked for every query.
+func TestPrometheusOwn(t *testing.T) {
+	db := chtest.Start(t)
+	p := place{shards: []*clickhouse.DB{db.Admin}, reader: db.Reader}
+	t.Run("each_query", func(t *testing.T) { runPrometheusOwn(t, p, filesOf()) })
+	p.remember = true
+	t.Run("all_files", func(t *testing.T) { runPrometheusOwn(t, p, nil) })
+}
+
+// TestPrometheusOwnOnShards is the same with every series on one of two engines.
+func TestPrometheusOwnOnShards(t *testing.T) {
+	shards := chtest.StartShards(t)
+	p := place{shards: []*clickhouse.DB{shards[0].Local, shards[1].Local}, reader: shards[1].Global}
+	runPrometheusOwn(t, p, filesOf())
 }

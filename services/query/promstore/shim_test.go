@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,8 +27,19 @@ type tables struct {
 	*Store
 	db     chtest.Databases
 	tenant model.TenantID
-	// pack says that samples are packed before they are read.
-	pack bool
+	// place is where and how samples are stored and read.
+	place place
+}
+
+// place is one form of the tables. All forms have to give the same answers.
+type place struct {
+	// shards are where series are written, by id.
+	shards []*clickhouse.DB
+	reader *clickhouse.DB
+	// packed says that samples are packed before they are read, one packing at a time.
+	packed *sync.Mutex
+	// remember reads each selector's samples from the tables once, over all of time, instead of once a query.
+	remember bool
 }
 
 // lastTenant counts storages; batches of all of them count on.
@@ -34,13 +47,33 @@ var lastTenant, lastBatch atomic.Uint32
 
 func newTables(tb testing.TB, db chtest.Databases, pack bool) *tables {
 	tb.Helper()
-	return &tables{
-		db: db, Store: newStore(db), tenant: model.TenantID(lastTenant.Add(1)), pack: pack,
+	p := place{shards: []*clickhouse.DB{db.Admin}, reader: db.Reader}
+	if pack {
+		p.packed = &sync.Mutex{}
 	}
+	s := p.storage()
+	s.db = db
+	return s
 }
 
-func newStore(db chtest.Databases) *Store {
-	return New(Config{SeriesTTL: time.Hour}, clickhouse.NewMetricReader(db.Reader), nil, time.Now)
+// storage returns an empty storage.
+func (p place) storage() *tables {
+	s := &tables{tenant: model.TenantID(lastTenant.Add(1)), place: p}
+	s.forget()
+	return s
+}
+
+func newStore(db chtest.Databases) *Store { return newStoreOver(clickhouse.NewMetricReader(db.Reader)) }
+
+func newStoreOver(r Reader) *Store { return New(Config{SeriesTTL: time.Hour}, r, nil, time.Now) }
+
+// forget makes what was found and read before old.
+func (s *tables) forget() {
+	var r Reader = clickhouse.NewMetricReader(s.place.reader)
+	if s.place.remember {
+		r = &remembering{Reader: r}
+	}
+	s.Store = newStoreOver(r)
 }
 
 func (s *tables) Close() error { return nil }
@@ -113,15 +146,52 @@ func (a *appender) Commit() error {
 	if a.batch.Len() == 0 {
 		return nil
 	}
-	if err := a.to.db.Admin.InsertMetrics(a.ctx, fmt.Sprintf("batch-%d", lastBatch.Add(1)), []*model.Metrics{a.batch}); err != nil {
-		return err
+	for i, m := range split(a.batch, len(a.to.place.shards)) {
+		if err := a.to.place.shards[i].InsertMetrics(a.ctx, fmt.Sprintf("batch-%d", lastBatch.Add(1)), []*model.Metrics{m}); err != nil {
+			return err
+		}
 	}
-	a.to.Store = newStore(a.to.db) // what was found before is old now
-	if !a.to.pack {
+	a.to.forget()
+	if a.to.place.packed == nil {
 		return nil
 	}
-	_, err := a.to.db.Admin.Pack(a.ctx, time.Now().Add(time.Hour))
-	return err
+	a.to.place.packed.Lock()
+	defer a.to.place.packed.Unlock()
+	for _, db := range a.to.place.shards {
+		if _, err := db.Pack(a.ctx, time.Now().Add(time.Hour)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// split spreads a batch over shards by series, as their table key does.
+func split(m *model.Metrics, shards int) []*model.Metrics {
+	if shards == 1 {
+		return []*model.Metrics{m}
+	}
+	out := make([]*model.Metrics, shards)
+	for i := range out {
+		out[i] = &model.Metrics{Header: m.Header}
+	}
+	of := func(id uint64) *model.Metrics { return out[id%uint64(shards)] }
+	for _, s := range m.Announced {
+		to := of(s.ID)
+		to.Announced = append(to.Announced, s)
+	}
+	for _, h := range m.Histograms {
+		to := of(h.SeriesID)
+		to.Histograms = append(to.Histograms, h)
+	}
+	for i, id := range m.SeriesIDs {
+		to := of(id)
+		if slices.Contains(m.Stale, uint32(i)) {
+			to.Stale = append(to.Stale, uint32(len(to.Values)))
+		}
+		to.MetricIDs, to.SeriesIDs = append(to.MetricIDs, m.MetricIDs[i]), append(to.SeriesIDs, id)
+		to.TimesMS, to.Values = append(to.TimesMS, m.TimesMS[i]), append(to.Values, m.Values[i])
+	}
+	return out
 }
 
 func (a *appender) Rollback() error { return errors.New("the tests do not roll back") }

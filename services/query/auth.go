@@ -12,6 +12,7 @@ import (
 	"github.com/faultline-io/faultline/services/model"
 	"github.com/faultline-io/faultline/services/query/lokiapi"
 	"github.com/faultline-io/faultline/services/query/problem"
+	"github.com/faultline-io/faultline/services/query/promapi"
 	"github.com/faultline-io/faultline/services/query/reqctx"
 )
 
@@ -26,11 +27,6 @@ const (
 var public = map[string]bool{
 	"/-/healthy": true, "/-/ready": true, "/api/openapi.json": true, "/api/openapi.yaml": true,
 	"/api/openapi-3.0.json": true, "/api/openapi-3.0.yaml": true, "/api/v1/session": true,
-}
-
-// readsByPost are questions that may be long and so are posted; they change nothing.
-var readsByPost = map[string]bool{
-	"/api/v1/query": true, "/api/v1/query_range": true, "/api/v1/series": true, "/api/v1/labels": true, "/api/v1/format_query": true,
 }
 
 // authenticate finds out who asks, and ends requests of the API that nobody signed in for.
@@ -85,7 +81,7 @@ func changes(r *http.Request) bool {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return false
 	}
-	return !readsByPost[r.URL.Path] && !lokiapi.Reads(r.URL.Path)
+	return !promapi.ReadsByPost(r.URL.Path) && !lokiapi.Reads(r.URL.Path) && r.URL.Path != "/api/v1/sql"
 }
 
 // identifyByHeader checks a password sent as basic authentication or as a bearer token.

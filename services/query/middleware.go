@@ -35,7 +35,8 @@ func ginRelease() { releaseOnce.Do(func() { gin.SetMode(gin.ReleaseMode) }) }
 // isAPI reports whether a path belongs to the API, and not to the console.
 func isAPI(path string) bool {
 	return strings.HasPrefix(path, tempoapi.Prefix+"/") || strings.HasPrefix(path, jaegerapi.Prefix+"/") ||
-		strings.HasPrefix(path, "/loki/") || strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/-/") || path == "/metrics"
+		strings.HasPrefix(path, "/loki/") || strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/prometheus/api/") ||
+		strings.HasPrefix(path, "/-/") || path == "/metrics"
 }
 
 // withRequestID gives the request an id and, when it ended badly, writes what happened under it to the log.

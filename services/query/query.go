@@ -14,6 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/faultline-io/faultline/services/internal/app"
 	"github.com/faultline-io/faultline/services/internal/bus"
@@ -110,6 +112,8 @@ type Deps struct {
 	// Disk reads the data disk when it is this machine's: a full one may keep the disk guard from publishing what it saw. nil is a store
 	// elsewhere.
 	Disk func() (path string, total, used, free uint64, err error)
+	// Targets returns the state of this process's scraping as JSON in Prometheus' form; nil when it does not scrape.
+	Targets func(state, pool string) ([]byte, error)
 	// Ready says what must be ready besides the store and the bus; nil is nothing.
 	Ready func(ctx context.Context) error
 }
@@ -149,8 +153,9 @@ func New(cfg Config, deps Deps) (*Query, error) {
 	q.sessions = session.NewManager(deps.Bus, deps.Clock, deps.Log)
 	q.metrics = clickhouse.NewMetricReader(deps.Store)
 	q.series = promstore.New(cfg.Series, q.metrics, deps.Log, deps.Clock)
-	q.prom = promapi.New(promapi.Config{MaxSamples: cfg.MaxSamples, Timeout: q.gate.Timeout()}, promapi.Deps{
-		Queryable: q.series, Metadata: q.metrics, Gate: q.gate, Log: deps.Log, Clock: deps.Clock, Revision: deps.Build.Commit,
+	q.prom = promapi.New(promapi.Config{MaxSamples: cfg.MaxSamples, Timeout: q.gate.Timeout(), Retention: time.Duration(cfg.Retention["metrics"]) * 24 * time.Hour}, promapi.Deps{
+		Queryable: q.series, Chunked: promstore.Chunked{Store: q.series}, Exemplars: q.exemplars, Stats: q.metrics, Targets: deps.Targets,
+		Metadata: q.metrics, Gate: q.gate, Log: deps.Log, Clock: deps.Clock, Revision: deps.Build.Commit,
 	})
 	router := q.router(files)
 	q.routes = router.Routes()
@@ -159,6 +164,10 @@ func New(cfg Config, deps Deps) (*Query, error) {
 	}
 	q.registerOwnMetrics()
 	return q, nil
+}
+
+func (q *Query) exemplars(ctx context.Context, minMS, maxMS int64, sets ...[]*labels.Matcher) ([]exemplar.QueryResult, bool, error) {
+	return q.series.Exemplars(ctx, q.metrics, minMS, maxMS, sets...)
 }
 
 // Handler answers every path that belongs to the query API, the console's included.

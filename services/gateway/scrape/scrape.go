@@ -5,8 +5,10 @@
 package scrape
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -87,6 +89,20 @@ func (s *Scraper) Run(ctx context.Context) error {
 	<-ctx.Done()
 	promscrape.Stop()
 	return nil
+}
+
+// Targets returns the state of the scraping of this process as the data of Prometheus' /api/v1/targets: a JSON object. state is active,
+// dropped, any or "", pool "" for all. Without scraping the lists are empty.
+func Targets(state, pool string) ([]byte, error) {
+	var buf bytes.Buffer
+	promscrape.WriteAPIV1Targets(&buf, state, pool)
+	var answer struct {
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(buf.Bytes(), &answer); err != nil {
+		return nil, errs.New(errs.Internal, "read the scraper's list of targets: %w", err)
+	}
+	return answer.Data, nil
 }
 
 // push publishes what one scrape yielded. A scrape cannot be asked to come back: what the bus refuses is counted as refused.

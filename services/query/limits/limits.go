@@ -78,5 +78,8 @@ func (g *Gate) wait(ctx context.Context) error {
 // InUse returns how many queries run now.
 func (g *Gate) InUse() int { return len(g.slots) }
 
+// MaxConcurrent returns how many queries may run at once.
+func (g *Gate) MaxConcurrent() int { return g.cfg.MaxConcurrent }
+
 // Timeout returns how long a query may run.
 func (g *Gate) Timeout() time.Duration { return g.cfg.Timeout }

@@ -78,7 +78,7 @@ func optsOf(r *http.Request) (promql.QueryOpts, error) {
 			return nil, err
 		}
 	}
-	return promql.NewPrometheusQueryOpts(false, delta), nil
+	return promql.NewPrometheusQueryOpts(r.FormValue("stats") == statsAll, delta), nil
 }
 
 // selectorsOf reads the match[] parameters.

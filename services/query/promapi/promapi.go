@@ -1,6 +1,6 @@
 // Package promapi answers Prometheus' HTTP API in its own dialect, so that Grafana, promtool and scripts take this server for a
-// Prometheus: instant and range queries, series, labels, metadata and build information. It evaluates with Prometheus' own engine over
-// our tables.
+// Prometheus: instant and range queries, exemplars, series, labels, metadata, remote read, the parser, and what there is to say about the
+// server. Rules and alerts are not here. It evaluates with Prometheus' own engine over our tables.
 package promapi
 
 import (
@@ -8,13 +8,16 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"runtime"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/features"
 
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/model"
@@ -45,43 +48,61 @@ type Config struct {
 	MaxSamples int
 	// Timeout is how long a query may run.
 	Timeout time.Duration
+	// Retention is how long samples are kept, for clients that ask; 0 is for ever.
+	Retention time.Duration
 }
 
 // Deps is what code passes in.
 type Deps struct {
 	Queryable storage.Queryable
-	Metadata  MetadataReader
-	Gate      *limits.Gate
-	Log       *slog.Logger
-	Clock     func() time.Time
+	// Chunked is the same for remote read.
+	Chunked storage.SampleAndChunkQueryable
+	// Exemplars returns the exemplars of the series that any of the sets matches, and whether there are more than it may return.
+	Exemplars func(ctx context.Context, minMS, maxMS int64, sets ...[]*labels.Matcher) ([]exemplar.QueryResult, bool, error)
+	Stats     StatsReader
+	// Targets tells of this process's scraping; nil when it does not scrape.
+	Targets  Targets
+	Metadata MetadataReader
+	Gate     *limits.Gate
+	Log      *slog.Logger
+	Clock    func() time.Time
 	// Revision is the commit of this build.
 	Revision string
 }
 
 // API answers requests. It is safe for concurrent use.
 type API struct {
-	deps   Deps
-	engine *promql.Engine
-	parser parser.Parser
+	cfg     Config
+	deps    Deps
+	engine  *promql.Engine
+	parser  parser.Parser
+	known   features.Collector
+	started time.Time
+}
+
+// language is Prometheus' with everything that it has behind flags: what is an error without a flag has a meaning here, and nothing
+// else changes.
+var language = parser.Options{
+	EnableExperimentalFunctions: true, ExperimentalDurationExpr: true, EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true,
 }
 
 // New returns an API; its engine lives as long as the process.
 func New(cfg Config, deps Deps) *API {
-	p := parser.NewParser(parser.Options{EnableExperimentalFunctions: true})
-	return &API{
-		deps:   deps,
-		parser: p,
-		engine: promql.NewEngine(promql.EngineOpts{
-			Logger:                   deps.Log,
-			MaxSamples:               cfg.MaxSamples,
-			Timeout:                  cfg.Timeout,
-			LookbackDelta:            lookback,
-			NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
-			EnableAtModifier:         true,
-			EnableNegativeOffset:     true,
-			Parser:                   p,
-		}),
-	}
+	a := &API{cfg: cfg, deps: deps, parser: parser.NewParser(language), started: deps.Clock().UTC()}
+	a.known = a.collectFeatures()
+	a.engine = promql.NewEngine(promql.EngineOpts{
+		Logger:                   deps.Log,
+		MaxSamples:               cfg.MaxSamples,
+		Timeout:                  cfg.Timeout,
+		LookbackDelta:            lookback,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
+		EnablePerStepStats:       true, // counted only for requests with stats=all
+		FeatureRegistry:          a.known,
+		Parser:                   a.parser,
+	})
+	return a
 }
 
 // Engine returns the engine, for parts of this server that ask questions themselves.
@@ -90,26 +111,50 @@ func (a *API) Engine() *promql.Engine { return a.engine }
 // Close releases the engine.
 func (a *API) Close() error { return a.engine.Close() }
 
+// prefixes are where the API is: at Prometheus' own place, and where clients expect it that know a Prometheus behind a path.
+var prefixes = [...]string{"/api/v1", "/prometheus/api/v1"}
+
 // Register adds the routes. They are not part of our own OpenAPI description: their reference is Prometheus'.
 func (a *API) Register(r gin.IRouter) {
 	gate := a.deps.Gate.Gin(func(c *gin.Context, err error) { a.fail(c, err) })
-	both := func(path string, h func(c *gin.Context) (reply, error)) {
-		r.GET(path, gate, a.handle(h))
-		r.POST(path, gate, a.handle(h))
+	read := a.remoteRead()
+	for _, prefix := range prefixes {
+		both := func(path string, h func(c *gin.Context) (reply, error)) {
+			r.GET(prefix+path, gate, a.handle(h))
+			r.POST(prefix+path, gate, a.handle(h))
+		}
+		both("/query", a.query)
+		both("/query_range", a.queryRange)
+		both("/query_exemplars", a.queryExemplars)
+		both("/series", a.series)
+		both("/labels", a.labels)
+		both("/format_query", a.formatQuery)
+		both("/parse_query", a.parseQuery)
+		r.GET(prefix+"/label/:name/values", gate, a.handle(a.labelValues))
+		r.GET(prefix+"/metadata", gate, a.handle(a.metadata))
+		r.POST(prefix+"/read", gate, read)
+		a.registerStatus(r, prefix, gate)
 	}
-	both("/api/v1/query", a.query)
-	both("/api/v1/query_range", a.queryRange)
-	both("/api/v1/series", a.series)
-	both("/api/v1/labels", a.labels)
-	both("/api/v1/format_query", a.formatQuery)
-	r.GET("/api/v1/label/:name/values", gate, a.handle(a.labelValues))
-	r.GET("/api/v1/metadata", gate, a.handle(a.metadata))
-	r.GET("/api/v1/status/buildinfo", a.handle(a.buildInfo))
+}
+
+// ReadsByPost reports whether a path is one of the questions here that are posted because they may be long, and change nothing.
+func ReadsByPost(path string) bool {
+	for _, prefix := range prefixes {
+		switch rest, ok := strings.CutPrefix(path, prefix); {
+		case !ok:
+		case rest == "/query", rest == "/query_range", rest == "/query_exemplars", rest == "/series", rest == "/labels", rest == "/format_query",
+			rest == "/parse_query", rest == "/read":
+			return true
+		}
+	}
+	return false
 }
 
 // reply is a successful answer: data is encoded JSON.
 type reply struct {
-	data     []byte
+	data []byte
+	// none says that there is nothing to say: the answer has no body.
+	none     bool
 	warnings []string
 	infos    []string
 }
@@ -124,6 +169,11 @@ func (a *API) handle(h func(c *gin.Context) (reply, error)) gin.HandlerFunc {
 		r, err := h(c)
 		if err != nil {
 			a.fail(c, err)
+			return
+		}
+		if r.none {
+			c.Status(http.StatusNoContent)
+			c.Writer.WriteHeaderNow()
 			return
 		}
 		c.Data(http.StatusOK, "application/json", r.encode())
@@ -207,10 +257,4 @@ func classify(err error) (status int, errorType string) {
 func isOurs(err error) bool {
 	var e *errs.Error
 	return errors.As(err, &e)
-}
-
-func (a *API) buildInfo(*gin.Context) (reply, error) {
-	return replyJSON(map[string]string{
-		"version": apiVersion, "revision": a.deps.Revision, "branch": "faultline", "buildUser": "", "buildDate": "", "goVersion": runtime.Version(),
-	})
 }

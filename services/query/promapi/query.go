@@ -2,11 +2,17 @@ package promapi
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/stats"
+
+	"github.com/faultline-io/faultline/services/internal/errs"
 )
 
 // errLimit is Prometheus' warning for a list that a limit cut.
@@ -94,13 +100,47 @@ func (a *API) evaluate(r *http.Request, prepare func(context.Context, promql.Que
 	if cut {
 		out.warnings = append(out.warnings, errLimit)
 	}
-	return out, nil
+	return withStats(out, r.FormValue("stats"), q)
+}
+
+// parse reads an expression.
+func (a *API) parse(query string) (parser.Expr, error) {
+	expr, err := a.parser.ParseExpr(query)
+	if err != nil {
+		return nil, badData("invalid parameter %q: %v", "query", err)
+	}
+	return expr, nil
 }
 
 func (a *API) formatQuery(c *gin.Context) (reply, error) {
-	expr, err := a.parser.ParseExpr(c.Request.FormValue("query"))
+	expr, err := a.parse(c.Request.FormValue("query"))
 	if err != nil {
-		return reply{}, badData("invalid parameter %q: %v", "query", err)
+		return reply{}, err
 	}
 	return replyJSON(expr.Pretty(0))
 }
+
+// withStats adds the engine's statistics to the data of an answer, when the request asks for them, and warns of a value of the parameter
+// that Prometheus is about to refuse.
+func withStats(out reply, param string, q promql.Query) (reply, error) {
+	if param == "" {
+		return out, nil
+	}
+	b, err := json.Marshal(stats.NewQueryStats(q.Stats()))
+	if err != nil {
+		return reply{}, errs.New(errs.Internal, "encode statistics: %w", err)
+	}
+	out.data = append(append(out.data[:len(out.data)-1], `,"stats":`...), b...)
+	out.data = append(out.data, '}')
+	if param != statsTrue && param != statsAll {
+		out.warnings = append(out.warnings, fmt.Sprintf("value %q for parameter \"stats\" is deprecated and will be rejected in the next major release, use %q or %q",
+			param, statsTrue, statsAll))
+	}
+	return out, nil
+}
+
+// The values of the parameter stats: of the whole query, and of each step too.
+const (
+	statsTrue = "true"
+	statsAll  = "all"
+)

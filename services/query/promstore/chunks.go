@@ -68,13 +68,7 @@ func (s *Store) readSamples(ctx context.Context, tenant model.TenantID, found *f
 	if len(found.series) == 0 {
 		return nil, nil
 	}
-	q := clickhouse.SampleQuery{Tenant: tenant, Metrics: found.metrics, All: found.whole, MinMS: minMS, MaxMS: maxMS}
-	if !q.All {
-		q.IDs = make([]uint64, len(found.series))
-		for i, e := range found.series {
-			q.IDs[i] = e.id
-		}
-	}
+	q := found.query(tenant, minMS, maxMS)
 	native, err := s.native.has(ctx, s, tenant)
 	if err != nil {
 		return nil, err

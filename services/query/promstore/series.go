@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,7 +92,7 @@ func cacheKey(tenant model.TenantID, matchers []*labels.Matcher, notBefore time.
 		parts[i] = string(model.AppendIdentity(nil, m.Name, m.Type.String()+m.Value))
 	}
 	slices.Sort(parts)
-	return string(model.AppendIdentity(nil, notBefore.UTC().Format(time.RFC3339), string(rune(tenant)))) + strings.Join(parts, "")
+	return string(model.AppendIdentity(nil, notBefore.UTC().Format(time.RFC3339), strconv.FormatUint(uint64(tenant), 10))) + strings.Join(parts, "")
 }
 
 // toMatchers translates PromQL's matchers. Those that match everything are left out.

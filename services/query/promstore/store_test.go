@@ -51,9 +51,12 @@ func TestSeriesAreRememberedForAWhile(t *testing.T) {
 		t.Errorf("asked %d times, want once", r.asked)
 	}
 	find(2, "m") // another tenant must never see the first one's
+	find(0xD800, "m")
+	find(0xD801, "m")
+	find(0xFFFFFFFF, "m")
 	find(1, "n")
-	if r.asked != 3 {
-		t.Errorf("asked %d times, want 3", r.asked)
+	if r.asked != 6 {
+		t.Errorf("asked %d times, want 6", r.asked)
 	}
 	now = now.Add(5 * time.Second)
 	r.series = 4

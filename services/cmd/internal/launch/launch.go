@@ -37,6 +37,8 @@ type Env struct {
 	Roles  []string // All roles of this process.
 	// Metrics are the process' own, served at /metrics.
 	Metrics *metrics.Set
+	// Targets returns the state of this process's scraping as JSON in Prometheus' form. The gateway's role sets it; nil is no gateway.
+	Targets func(state, pool string) ([]byte, error)
 
 	group   *app.Group
 	mux     *http.ServeMux

@@ -10,6 +10,7 @@ import (
 	"github.com/faultline-io/faultline/services/cmd/internal/launch"
 	"github.com/faultline-io/faultline/services/gateway"
 	"github.com/faultline-io/faultline/services/gateway/limits"
+	"github.com/faultline-io/faultline/services/gateway/scrape"
 	"github.com/faultline-io/faultline/services/gateway/upkeep"
 	"github.com/faultline-io/faultline/services/gateway/writer"
 	"github.com/faultline-io/faultline/services/internal/app"
@@ -49,6 +50,7 @@ func start(_ context.Context, e *launch.Env) error {
 	}
 	e.Add(app.StageReceive, parts...)
 	e.OnReload("pipeline", g.Reload)
+	e.Targets = scrape.Targets
 	for _, p := range g.Patterns() {
 		e.Mount(p, g.Handler())
 	}

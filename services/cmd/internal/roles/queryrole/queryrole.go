@@ -39,7 +39,7 @@ func start(_ context.Context, e *launch.Env) error {
 	}
 	e.Add(app.StageBus, app.Closer("query-store", db.Close), app.Closer("query-system-store", system.Close))
 	q, err := query.New(queryConfig(e), query.Deps{
-		Store: db, System: system, SQL: sql, Bus: e.Bus, Auth: e.Auth, Log: e.Log, Dist: web.Dist, Metrics: e.Metrics, Build: e.Build, Disk: e.Store.Disk,
+		Store: db, System: system, SQL: sql, Bus: e.Bus, Auth: e.Auth, Log: e.Log, Dist: web.Dist, Metrics: e.Metrics, Build: e.Build, Disk: e.Store.Disk, Targets: e.Targets,
 		Ready: func(context.Context) error {
 			if late := e.NotReady(); len(late) > 0 {
 				return errs.New(errs.Unavailable, "not ready: %s", strings.Join(late, ", "))

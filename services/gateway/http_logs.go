@@ -41,7 +41,6 @@ func (g *Gateway) logEndpoints() []*endpoint {
 	return slices.Concat(g.elasticEndpoints(), g.jsonEndpoints(), g.splunkEndpoints(), g.datadogLogEndpoints())
 }
 
-
 // jsonEndpoints take JSON and text in the forms that name no product, GELF over HTTP, and journald's uploads.
 func (g *Gateway) jsonEndpoints() []*endpoint {
 	base := endpoint{signal: model.SignalLogs, methods: []string{http.MethodPost, http.MethodPut}, stream: true, encoding: contentEncoding, fail: failText}

@@ -215,3 +215,19 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		}
 	}
 }
+
+// insertExemplars gives each of the series all of the exemplars.
+func (s *server) insertExemplars(t *testing.T, all []testSeries, exemplars []model.Exemplar) {
+	t.Helper()
+	m := &model.Metrics{Header: model.Header{Origin: model.Origin{Tenant: model.DefaultTenant}, ReceivedAtMS: time.Now().UnixMilli()}}
+	for _, x := range all {
+		id := model.ResourceHash(append([]model.Label{{Name: "__name__", Value: x.name}}, x.labels...))
+		for _, e := range exemplars {
+			e.MetricID, e.SeriesID = model.MetricID(x.name), id
+			m.Exemplars = append(m.Exemplars, e)
+		}
+	}
+	if err := s.db.Admin.InsertMetrics(t.Context(), fmt.Sprintf("t%d", lastToken.Add(1)), []*model.Metrics{m}); err != nil {
+		t.Fatal(err)
+	}
+}

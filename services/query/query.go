@@ -41,6 +41,8 @@ import (
 type Config struct {
 	Limits limits.Config
 	Series promstore.Config
+	// MaxMemory is at how many bytes of this process PromQL queries are ended; 0 is a share of the machine's.
+	MaxMemory int64
 	// MaxSamples is how many samples one PromQL query may hold at once.
 	MaxSamples int
 	// Mode is all-in-one or cluster, for the system page.
@@ -124,6 +126,7 @@ type Query struct {
 	deps     Deps
 	started  time.Time
 	gate     *limits.Gate
+	memory   *limits.Memory
 	sessions *session.Manager
 	series   *promstore.Store
 	metrics  *clickhouse.MetricReader
@@ -149,13 +152,13 @@ func New(cfg Config, deps Deps) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{cfg: cfg, deps: deps, started: deps.Clock(), gate: limits.NewGate(cfg.Limits)}
+	q := &Query{cfg: cfg, deps: deps, started: deps.Clock(), gate: limits.NewGate(cfg.Limits), memory: limits.NewMemory(cfg.MaxMemory)}
 	q.sessions = session.NewManager(deps.Bus, deps.Clock, deps.Log)
 	q.metrics = clickhouse.NewMetricReader(deps.Store)
 	q.series = promstore.New(cfg.Series, q.metrics, deps.Log, deps.Clock)
 	q.prom = promapi.New(promapi.Config{MaxSamples: cfg.MaxSamples, Timeout: q.gate.Timeout(), Retention: time.Duration(cfg.Retention["metrics"]) * 24 * time.Hour}, promapi.Deps{
 		Queryable: q.series, Chunked: promstore.Chunked{Store: q.series}, Exemplars: q.exemplars, Stats: q.metrics, Targets: deps.Targets,
-		Metadata: q.metrics, Gate: q.gate, Log: deps.Log, Clock: deps.Clock, Revision: deps.Build.Commit,
+		Metadata: q.metrics, Gate: q.gate, Memory: q.memory, Log: deps.Log, Clock: deps.Clock, Revision: deps.Build.Commit,
 	})
 	router := q.router(files)
 	q.routes = router.Routes()
@@ -186,7 +189,7 @@ func (q *Query) Routes() []string {
 func Public(path string) bool { return public[path] || path == "/metrics" }
 
 // Parts returns what must run beside the handler.
-func (q *Query) Parts() []app.Service { return []app.Service{q.sessions} }
+func (q *Query) Parts() []app.Service { return []app.Service{q.sessions, q.memory} }
 
 // OpenAPI returns the description of our own operations, as YAML.
 func (q *Query) OpenAPI() ([]byte, error) { return q.api.OpenAPI().YAML() }

@@ -7,8 +7,8 @@ package scrape
 import (
 	"bytes"
 	"context"
-	"errors"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"

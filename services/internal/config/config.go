@@ -31,6 +31,7 @@ type Config struct {
 	Retention  Retention
 	Disk       Disk
 	Limits     Limits
+	Query      Query
 	Receivers  Receivers
 	Agent      Agent
 	Log        Log
@@ -105,6 +106,17 @@ type Limits struct {
 	MaxFuture          time.Duration
 }
 
+// Query bounds what a reader may ask.
+type Query struct {
+	MaxConcurrent int           // Queries that run at once.
+	MaxQueued     int           // Queries that wait for their turn; more are refused at once.
+	QueueTimeout  time.Duration // How long one waits.
+	Timeout       time.Duration
+	MaxSamples    int   // Samples that one PromQL query holds at once, and that one selector reads.
+	MaxSeries     int   // Series that one selector matches.
+	MaxMemory     int64 // Bytes of the process at which PromQL queries are ended; 0 is half of the machine's memory, at most 4 GiB.
+}
+
 // Receivers are the addresses of protocols with a port of their own; empty is off.
 type Receivers struct {
 	Syslog          string
@@ -172,6 +184,9 @@ func Default() Config {
 		Limits: Limits{
 			MaxBodyBytes: 64 << 20, MaxLabels: 64, MaxLabelNameBytes: 256, MaxLabelValueBytes: 4096,
 			MaxSeries: 2_000_000, MaxFuture: 10 * time.Minute,
+		},
+		Query: Query{
+			MaxConcurrent: 16, MaxQueued: 500, QueueTimeout: 10 * time.Second, Timeout: time.Minute, MaxSamples: 50_000_000, MaxSeries: 500_000,
 		},
 		Agent:       Agent{Enabled: true, Interval: 10 * time.Second, Journal: true, Endpoint: "http://127.0.0.1:4318"},
 		Log:         Log{Level: "info", Format: "text"},

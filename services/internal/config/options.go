@@ -89,6 +89,13 @@ func (c *Config) dataOptions() []Option {
 		{"limits.max_series", "most active series of a tenant", integer(&c.Limits.MaxSeries)},
 		{"limits.max_future", "how far ahead of our clock a time stamp may be", duration(&c.Limits.MaxFuture)},
 		{"pipeline", "file with what is done to telemetry on its way (docs/pipeline.md); empty redacts secrets and nothing else", str(&c.Pipeline)},
+		{"query.max_concurrent", "most queries that run at once", integer(&c.Query.MaxConcurrent)},
+		{"query.max_queued", "most queries that wait for their turn; more are refused at once", integer(&c.Query.MaxQueued)},
+		{"query.queue_timeout", "how long a query waits for its turn", duration(&c.Query.QueueTimeout)},
+		{"query.timeout", "how long a query may run", duration(&c.Query.Timeout)},
+		{"query.max_samples", "most samples that a PromQL query holds at once, and that a selector reads", integer(&c.Query.MaxSamples)},
+		{"query.max_series", "most series that a selector matches", integer(&c.Query.MaxSeries)},
+		{"query.max_memory", "memory of the process from which on PromQL queries are ended, the longest running first; 0 is half of the machine's, at most 4GiB", size(&c.Query.MaxMemory)},
 		{"scrape_config", "Prometheus configuration file with scrape_configs; empty is no scraping", str(&c.ScrapeConfig)},
 	}
 }

@@ -109,9 +109,13 @@ func (v *validator) limits(c *Config) {
 	for key, n := range map[string]int{
 		"limits.max_labels": c.Limits.MaxLabels, "limits.max_label_name_bytes": c.Limits.MaxLabelNameBytes,
 		"limits.max_label_value_bytes": c.Limits.MaxLabelValueBytes, "limits.max_series": c.Limits.MaxSeries,
+		"query.max_concurrent": c.Query.MaxConcurrent, "query.max_queued": c.Query.MaxQueued, "query.max_samples": c.Query.MaxSamples, "query.max_series": c.Query.MaxSeries,
 	} {
 		v.check(n > 0, key, "must be more than 0, not %d", n)
 	}
+	v.check(c.Query.Timeout >= time.Second, "query.timeout", "must be at least 1s, not %s", c.Query.Timeout)
+	v.check(c.Query.QueueTimeout > 0, "query.queue_timeout", "must be more than 0, not %s", c.Query.QueueTimeout)
+	v.check(c.Query.MaxMemory == 0 || c.Query.MaxMemory >= 256<<20, "query.max_memory", "must be 0 or at least 256MiB, not %s", formatSize(c.Query.MaxMemory))
 	v.check(c.Limits.MaxFuture >= time.Second, "limits.max_future", "must be at least 1s, not %s", c.Limits.MaxFuture)
 }
 

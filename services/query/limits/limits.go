@@ -14,6 +14,8 @@ import (
 type Config struct {
 	// MaxConcurrent is how many queries run at once.
 	MaxConcurrent int
+	// MaxQueued is how many queries may wait for their turn: each costs a connection and its buffers.
+	MaxQueued int
 	// QueueTimeout is how long a query may wait for its turn.
 	QueueTimeout time.Duration
 	// Timeout is how long a query may run.
@@ -22,13 +24,14 @@ type Config struct {
 
 // Default returns the limits of a small machine: a page of the console asks about ten queries at once, and each is mostly waiting.
 func Default() Config {
-	return Config{MaxConcurrent: 16, QueueTimeout: 10 * time.Second, Timeout: time.Minute}
+	return Config{MaxConcurrent: 16, MaxQueued: 500, QueueTimeout: 10 * time.Second, Timeout: time.Minute}
 }
 
 // Gate lets queries in. It is safe for concurrent use.
 type Gate struct {
 	cfg   Config
 	slots chan struct{}
+	queue chan struct{}
 }
 
 // NewGate returns a gate; values that are not positive take their defaults.
@@ -37,13 +40,16 @@ func NewGate(cfg Config) *Gate {
 	if cfg.MaxConcurrent <= 0 {
 		cfg.MaxConcurrent = d.MaxConcurrent
 	}
+	if cfg.MaxQueued <= 0 {
+		cfg.MaxQueued = d.MaxQueued
+	}
 	if cfg.QueueTimeout <= 0 {
 		cfg.QueueTimeout = d.QueueTimeout
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = d.Timeout
 	}
-	return &Gate{cfg: cfg, slots: make(chan struct{}, cfg.MaxConcurrent)}
+	return &Gate{cfg: cfg, slots: make(chan struct{}, cfg.MaxConcurrent), queue: make(chan struct{}, cfg.MaxQueued)}
 }
 
 // Enter waits for a turn and returns a context with the query's time limit. leave must be called when the query ended. Errors:
@@ -61,6 +67,13 @@ func (g *Gate) Enter(ctx context.Context) (_ context.Context, leave func(), err 
 }
 
 func (g *Gate) wait(ctx context.Context) error {
+	select {
+	case g.queue <- struct{}{}:
+		defer func() { <-g.queue }()
+	default:
+		return problem.WithCode("query_max_queued", problem.WithRetryAfter(time.Second, errs.WithHint(errs.Exhausted,
+			"ask again later, or raise query.max_queued", "query.max_queued: %d queries are running and %d wait", g.cfg.MaxConcurrent, g.cfg.MaxQueued)))
+	}
 	t := time.NewTimer(g.cfg.QueueTimeout)
 	defer t.Stop()
 	select {

@@ -1,6 +1,7 @@
 package promapi
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -77,8 +78,19 @@ func matchingTree(m *parser.VectorMatching) any {
 	}
 	return node{
 		"card": m.Card.String(), "labels": list(m.MatchingLabels), "on": m.On, "include": list(m.Include),
-		"fillValues": map[string]*float64{"lhs": m.FillValues.LHS, "rhs": m.FillValues.RHS},
+		"fillValues": node{"lhs": fill(m.FillValues.LHS), "rhs": fill(m.FillValues.RHS)},
 	}
+}
+
+// fill is a value that stands for a missing side; those that JSON has no number for are text, where Prometheus has no answer at all.
+func fill(v *float64) any {
+	switch {
+	case v == nil:
+		return nil
+	case math.IsNaN(*v) || math.IsInf(*v, 0):
+		return strconv.FormatFloat(*v, 'f', -1, 64)
+	}
+	return *v
 }
 
 // durationTree returns the tree of a duration that is computed; its absence is a nil pointer of one of two types, or none at all.

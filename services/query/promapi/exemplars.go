@@ -9,20 +9,20 @@ import (
 func (a *API) queryExemplars(c *gin.Context) (reply, error) {
 	r := c.Request
 	now := a.deps.Clock()
-	start, err := timeOf(r, "start", minTime, now)
+	start, err := optionalTime(r, "start", minTime, now)
 	if err != nil {
 		return reply{}, err
 	}
-	end, err := timeOf(r, "end", maxTime, now)
+	end, err := optionalTime(r, "end", maxTime, now)
 	if err != nil {
 		return reply{}, err
 	}
 	if end.Before(start) {
 		return reply{}, badData("end timestamp must not be before start timestamp")
 	}
-	expr, err := a.parse(r.FormValue("query"))
+	expr, err := a.parser.ParseExpr(r.FormValue("query"))
 	if err != nil {
-		return reply{}, err
+		return reply{}, badData("%v", err)
 	}
 	selectors := parser.ExtractSelectors(expr)
 	if len(selectors) == 0 {

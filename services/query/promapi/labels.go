@@ -1,6 +1,7 @@
 package promapi
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/gin-gonic/gin"
@@ -26,11 +27,11 @@ type scope struct {
 func (a *API) scopeOf(c *gin.Context) (*scope, error) {
 	r := c.Request
 	now := a.deps.Clock()
-	start, err := timeOf(r, "start", minTime, now)
+	start, err := optionalTime(r, "start", minTime, now)
 	if err != nil {
 		return nil, err
 	}
-	end, err := timeOf(r, "end", maxTime, now)
+	end, err := optionalTime(r, "end", maxTime, now)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,10 @@ func (a *API) series(c *gin.Context) (reply, error) {
 		return reply{}, badData("no match[] parameter provided")
 	}
 	s, err := a.scopeOf(c)
-	if err != nil {
+	switch {
+	case errors.Is(err, errSelector):
+		return reply{}, badData("invalid parameter %q: %v", "match[]", err)
+	case err != nil:
 		return reply{}, err
 	}
 	defer s.querier.Close()

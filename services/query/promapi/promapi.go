@@ -64,8 +64,10 @@ type Deps struct {
 	Targets  Targets
 	Metadata MetadataReader
 	Gate     *limits.Gate
-	Log      *slog.Logger
-	Clock    func() time.Time
+	// Memory ends queries when all together use too much; nil does not.
+	Memory *limits.Memory
+	Log    *slog.Logger
+	Clock  func() time.Time
 	// Revision is the commit of this build.
 	Revision string
 }

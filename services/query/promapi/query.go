@@ -13,36 +13,37 @@ import (
 	"github.com/prometheus/prometheus/util/stats"
 
 	"github.com/faultline-io/faultline/services/internal/errs"
+	"github.com/faultline-io/faultline/services/query/dialect"
 )
 
 // errLimit is Prometheus' warning for a list that a limit cut.
 const errLimit = "results truncated due to limit"
+
+// maxQuery is the longest query: nested as deeply as it can be, it still fits the stack of those who walk it.
+const maxQuery = 128 << 10
 
 // maxNotes bounds the warnings and infos of an answer, as Prometheus does.
 const maxNotes = 10
 
 func (a *API) query(c *gin.Context) (reply, error) {
 	r := c.Request
-	at, err := timeOf(r, "time", a.deps.Clock(), a.deps.Clock())
+	at, err := optionalTime(r, "time", a.deps.Clock(), a.deps.Clock())
 	if err != nil {
 		return reply{}, err
 	}
-	return a.evaluate(r, func(ctx context.Context, opts promql.QueryOpts) (promql.Query, error) {
-		return a.engine.NewInstantQuery(ctx, a.deps.Queryable, opts, r.FormValue("query"), at)
+	return a.evaluate(r, func(ctx context.Context, opts promql.QueryOpts, query string) (promql.Query, error) {
+		return a.engine.NewInstantQuery(ctx, a.deps.Queryable, opts, query, at)
 	})
 }
 
 func (a *API) queryRange(c *gin.Context) (reply, error) {
 	r := c.Request
 	now := a.deps.Clock()
-	if r.FormValue("start") == "" || r.FormValue("end") == "" || r.FormValue("step") == "" {
-		return reply{}, badData("invalid parameter: start, end and step are required")
-	}
-	start, err := timeOf(r, "start", now, now)
+	start, err := requiredTime(r, "start", now)
 	if err != nil {
 		return reply{}, err
 	}
-	end, err := timeOf(r, "end", now, now)
+	end, err := requiredTime(r, "end", now)
 	if err != nil {
 		return reply{}, err
 	}
@@ -59,13 +60,39 @@ func (a *API) queryRange(c *gin.Context) (reply, error) {
 	if end.Sub(start)/step > maxPoints {
 		return reply{}, badData("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")
 	}
-	return a.evaluate(r, func(ctx context.Context, opts promql.QueryOpts) (promql.Query, error) {
-		return a.engine.NewRangeQuery(ctx, a.deps.Queryable, opts, r.FormValue("query"), start, end, step)
+	return a.evaluate(r, func(ctx context.Context, opts promql.QueryOpts, query string) (promql.Query, error) {
+		return a.engine.NewRangeQuery(ctx, a.deps.Queryable, opts, query, start, end, step)
 	})
 }
 
-// evaluate runs the query that prepare makes, with the request's own limits.
-func (a *API) evaluate(r *http.Request, prepare func(context.Context, promql.QueryOpts) (promql.Query, error)) (reply, error) {
+// prepare makes a query of its text.
+type prepare func(ctx context.Context, opts promql.QueryOpts, query string) (promql.Query, error)
+
+// prepared makes the query of a request. What is no PromQL is read as MetricsQL; note says what it was taken for.
+func (a *API) prepared(ctx context.Context, opts promql.QueryOpts, query string, make prepare) (q promql.Query, note string, err error) {
+	if len(query) > maxQuery {
+		return nil, "", badData("invalid parameter %q: the query has %d bytes, and at most %d are read", "query", len(query), maxQuery)
+	}
+	q, err = make(ctx, opts, query)
+	if err == nil {
+		return q, "", nil
+	}
+	plain, why := dialect.Translate(a.parser, query)
+	if why != nil {
+		return nil, "", badData("invalid parameter %q: %v; %v", "query", err, why)
+	}
+	if plain == "" {
+		return nil, "", badData("invalid parameter %q: %v", "query", err)
+	}
+	q, err = make(ctx, opts, plain)
+	if err != nil {
+		return nil, "", badData("invalid parameter %q: %v", "query", err)
+	}
+	return q, "the query is MetricsQL, answered as PromQL: " + plain, nil
+}
+
+// evaluate runs a query with the request's own limits.
+func (a *API) evaluate(r *http.Request, make prepare) (reply, error) {
 	limit, err := limitOf(r, "limit")
 	if err != nil {
 		return reply{}, err
@@ -84,19 +111,30 @@ func (a *API) evaluate(r *http.Request, prepare func(context.Context, promql.Que
 		ctx, cancel = context.WithTimeout(ctx, max(timeout, time.Millisecond))
 		defer cancel()
 	}
-	q, err := prepare(ctx, opts)
+	if a.deps.Memory != nil {
+		var leave func()
+		ctx, leave = a.deps.Memory.Enter(ctx)
+		defer leave()
+	}
+	q, note, err := a.prepared(ctx, opts, r.FormValue("query"), make)
 	if err != nil {
-		return reply{}, badData("invalid parameter %q: %v", "query", err)
+		return reply{}, err
 	}
 	defer q.Close()
 	res := q.Exec(ctx)
 	if res.Err != nil {
+		if cause := context.Cause(ctx); errs.KindOf(cause) == errs.Exhausted {
+			return reply{}, &evalError{cause} // ended for its memory
+		}
 		return reply{}, &evalError{res.Err}
 	}
 	// The engine's memory for the result is reused when the query is closed, so it is encoded before.
 	data, cut := encodeValue(res.Value, limit)
 	out := reply{data: data}
 	out.warnings, out.infos = res.Warnings.AsStrings(r.FormValue("query"), maxNotes, maxNotes)
+	if note != "" {
+		out.infos = append(out.infos, note)
+	}
 	if cut {
 		out.warnings = append(out.warnings, errLimit)
 	}
@@ -105,6 +143,9 @@ func (a *API) evaluate(r *http.Request, prepare func(context.Context, promql.Que
 
 // parse reads an expression.
 func (a *API) parse(query string) (parser.Expr, error) {
+	if len(query) > maxQuery {
+		return nil, badData("invalid parameter %q: the query has %d bytes, and at most %d are read", "query", len(query), maxQuery)
+	}
 	expr, err := a.parser.ParseExpr(query)
 	if err != nil {
 		return nil, badData("invalid parameter %q: %v", "query", err)

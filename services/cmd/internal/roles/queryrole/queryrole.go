@@ -63,6 +63,10 @@ func queryConfig(e *launch.Env) query.Config {
 	scheme := e.Config.Scheme() + "://"
 	c.Endpoints = query.Endpoints{HTTP: scheme + e.Config.HTTPAddr, OTLPHTTP: scheme + e.Config.OTLPHTTPAddr, OTLPGRPC: e.Config.OTLPGRPCAddr}
 	c.DiskWarnRatio, c.DiskFullRatio = e.Config.Disk.WarnRatio, e.Config.Disk.DropRatio
+	l := e.Config.Query
+	c.Limits.MaxConcurrent, c.Limits.MaxQueued, c.Limits.QueueTimeout, c.Limits.Timeout = l.MaxConcurrent, l.MaxQueued, l.QueueTimeout, l.Timeout
+	c.MaxSamples, c.MaxMemory = l.MaxSamples, l.MaxMemory
+	c.Series.MaxSamples, c.Series.MaxSeries = l.MaxSamples, l.MaxSeries
 	c.Retention = retentionDays(e.Config.Retention)
 	return c
 }

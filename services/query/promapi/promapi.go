@@ -200,6 +200,7 @@ func (a *API) fail(c *gin.Context, err error) {
 	if hint := errs.HintOf(err); hint != "" {
 		text += " (" + hint + ")"
 	}
+	text += limitOfEngine(err)
 	if status == http.StatusInternalServerError {
 		text = "the server met an error it did not expect; its log has it"
 	}
@@ -208,6 +209,21 @@ func (a *API) fail(c *gin.Context, err error) {
 	}
 	c.Abort()
 	c.Data(status, "application/json", encodeError(kind, text))
+}
+
+// limitOfEngine names the setting behind an error of the engine, which does not know our names.
+func limitOfEngine(err error) string {
+	var (
+		tooMany promql.ErrTooManySamples
+		timeout promql.ErrQueryTimeout
+	)
+	switch {
+	case errors.As(err, &tooMany):
+		return " (query.max_samples)"
+	case errors.As(err, &timeout):
+		return " (query.timeout, or the request's own timeout)"
+	}
+	return ""
 }
 
 // classify returns the status and Prometheus' name for an error.

@@ -25,6 +25,8 @@ type Chunk struct {
 	Packed  bool
 	Samples uint32
 	block   pack.Block
+	// small is where the samples are when it is not nil; see Small.
+	small *pack.Small
 }
 
 // Append appends the times, in Unix milliseconds, and the values of c; staleness markers have the value StaleMarker. Errors:
@@ -38,18 +40,27 @@ func (c *Chunk) Append(times []int64, values []float64) ([]int64, []float64, err
 		return append(times, b.Deltas...), append(values, b.Floats...), nil
 	}
 	nt, nv := len(times), len(values)
-	times = b.AppendTimes(times)
-	if b.Stale {
-		for range b.Samples {
-			values = append(values, StaleMarker())
-		}
-	} else {
-		values = b.AppendValues(values)
+	switch {
+	case c.small != nil && c.small.Stale:
+		times, values = c.small.AppendTimes(times), appendStale(values, c.small.Samples)
+	case c.small != nil:
+		times, values = c.small.AppendTimes(times), c.small.AppendValues(values)
+	case b.Stale:
+		times, values = b.AppendTimes(times), appendStale(values, b.Samples)
+	default:
+		times, values = b.AppendTimes(times), b.AppendValues(values)
 	}
 	if len(times)-nt != len(values)-nv {
 		return times[:nt], values[:nv], errs.New(errs.Internal, "series %d: a block has %d times and %d values", c.SeriesID, len(times)-nt, len(values)-nv)
 	}
 	return times, values, nil
+}
+
+func appendStale(values []float64, n uint32) []float64 {
+	for range n {
+		values = append(values, StaleMarker())
+	}
+	return values
 }
 
 // decodeHistogram reads one row of selectHistograms.

@@ -82,10 +82,15 @@ func (r *MetricReader) Series(ctx context.Context, tenant model.TenantID, matche
 		return nil, err
 	}
 	if len(out) > limit {
-		return nil, errs.WithHint(errs.Exhausted, "name a metric and more labels, or raise query.max_series",
-			"query.max_series: the selector matches more than %d series", limit)
+		return nil, TooManySeries(limit)
 	}
 	return out, nil
+}
+
+// TooManySeries is the error of a selector that matches more than limit series.
+func TooManySeries(limit int) error {
+	return errs.WithHint(errs.Exhausted, "name a metric and more labels, or raise query.max_series",
+		"query.max_series: the selector matches more than %d series", limit)
 }
 
 const selectLabelNames = `

@@ -21,7 +21,7 @@ var foreign = []string{
 	"GET /api/v1/query", "POST /api/v1/query", "GET /api/v1/query_range", "POST /api/v1/query_range",
 	"GET /api/v1/series", "POST /api/v1/series", "GET /api/v1/labels", "POST /api/v1/labels", "GET /api/v1/label/:name/values",
 	"GET /api/annotations",
-	"GET /api/v1/format_query", "POST /api/v1/format_query", "GET /api/v1/metadata", "GET /api/v1/status/buildinfo",
+	"GET /api/v1/format_query", "POST /api/v1/format_query", "GET /api/v1/explain", "POST /api/v1/explain", "GET /api/v1/metadata", "GET /api/v1/status/buildinfo",
 	"GET /api/traces", "GET /api/traces/:id", "GET /api/v2/traces/:id", "GET /api/search", "GET /api/search/tags", "GET /api/v2/search/tags",
 	"GET /api/search/tag/:tag/values", "GET /api/v2/search/tag/:tag/values", "GET /api/metrics/query_range", "GET /api/echo", "GET /api/status/buildinfo",
 	"GET /loki/api/v1/query", "POST /loki/api/v1/query",

@@ -35,6 +35,7 @@ import (
 	"github.com/faultline-io/faultline/services/query/sqlapi"
 	"github.com/faultline-io/faultline/services/query/tempoapi"
 	"github.com/faultline-io/faultline/services/query/tracesapi"
+	"github.com/faultline-io/faultline/services/query/warm"
 )
 
 // Config is what a user may set.
@@ -43,6 +44,10 @@ type Config struct {
 	Series promstore.Config
 	// MaxMemory is at how many bytes of this process PromQL queries are ended; 0 is a share of the machine's.
 	MaxMemory int64
+	// Warm bounds what is kept in memory of metrics between queries.
+	Warm warm.Config
+	// PlanOff leaves PromQL to Prometheus' engine alone.
+	PlanOff bool
 	// MaxSamples is how many samples one PromQL query may hold at once.
 	MaxSamples int
 	// Mode is all-in-one or cluster, for the system page.
@@ -69,6 +74,7 @@ func Default() Config {
 	return Config{
 		Limits:     limits.Default(),
 		Series:     promstore.Default(),
+		Warm:       warm.Default(),
 		MaxSamples: 50_000_000,
 		Mode:       "all-in-one",
 		Retention:  map[string]int{},
@@ -130,6 +136,7 @@ type Query struct {
 	sessions *session.Manager
 	series   *promstore.Store
 	metrics  *clickhouse.MetricReader
+	warm     *warm.Reader
 	prom     *promapi.API
 	api      huma.API
 	replayed keys
@@ -155,8 +162,10 @@ func New(cfg Config, deps Deps) (*Query, error) {
 	q := &Query{cfg: cfg, deps: deps, started: deps.Clock(), gate: limits.NewGate(cfg.Limits), memory: limits.NewMemory(cfg.MaxMemory)}
 	q.sessions = session.NewManager(deps.Bus, deps.Clock, deps.Log)
 	q.metrics = clickhouse.NewMetricReader(deps.Store)
-	q.series = promstore.New(cfg.Series, q.metrics, deps.Log, deps.Clock)
-	q.prom = promapi.New(promapi.Config{MaxSamples: cfg.MaxSamples, Timeout: q.gate.Timeout(), Retention: time.Duration(cfg.Retention["metrics"]) * 24 * time.Hour}, promapi.Deps{
+	q.warm = warm.New(cfg.Warm, warm.Deps{Tables: q.metrics, System: deps.System, Log: deps.Log, Now: deps.Clock})
+	q.series = promstore.New(cfg.Series, q.warm, deps.Log, deps.Clock)
+	prom := promapi.Config{MaxSamples: cfg.MaxSamples, Timeout: q.gate.Timeout(), Retention: time.Duration(cfg.Retention["metrics"]) * 24 * time.Hour, PlanOff: cfg.PlanOff}
+	q.prom = promapi.New(prom, promapi.Deps{
 		Queryable: q.series, Chunked: promstore.Chunked{Store: q.series}, Exemplars: q.exemplars, Stats: q.metrics, Targets: deps.Targets,
 		Metadata: q.metrics, Gate: q.gate, Memory: q.memory, Log: deps.Log, Clock: deps.Clock, Revision: deps.Build.Commit,
 	})

@@ -106,15 +106,23 @@ type Limits struct {
 	MaxFuture          time.Duration
 }
 
+// Values of Query.Pushdown.
+const (
+	PushdownOn  = "on"
+	PushdownOff = "off"
+)
+
 // Query bounds what a reader may ask.
 type Query struct {
 	MaxConcurrent int           // Queries that run at once.
 	MaxQueued     int           // Queries that wait for their turn; more are refused at once.
 	QueueTimeout  time.Duration // How long one waits.
 	Timeout       time.Duration
-	MaxSamples    int   // Samples that one PromQL query holds at once, and that one selector reads.
-	MaxSeries     int   // Series that one selector matches.
-	MaxMemory     int64 // Bytes of the process at which PromQL queries are ended; 0 is half of the machine's memory, at most 4 GiB.
+	MaxSamples    int    // Samples that one PromQL query holds at once, and that one selector reads.
+	MaxSeries     int    // Series that one selector matches.
+	MaxMemory     int64  // Bytes of the process at which PromQL queries are ended; 0 is half of the machine's memory, at most 4 GiB.
+	Pushdown      string // PushdownOn or PushdownOff.
+	CacheBytes    int64  // Memory for packed samples that queries have read; 0 keeps nothing.
 }
 
 // Receivers are the addresses of protocols with a port of their own; empty is off.
@@ -187,6 +195,8 @@ func Default() Config {
 		},
 		Query: Query{
 			MaxConcurrent: 16, MaxQueued: 500, QueueTimeout: 10 * time.Second, Timeout: time.Minute, MaxSamples: 50_000_000, MaxSeries: 500_000,
+			// Blocks of an hour of 65,000 series that are scraped every 15 seconds take about half of it.
+			Pushdown: PushdownOn, CacheBytes: 128 << 20,
 		},
 		Agent:       Agent{Enabled: true, Interval: 10 * time.Second, Journal: true, Endpoint: "http://127.0.0.1:4318"},
 		Log:         Log{Level: "info", Format: "text"},

@@ -96,6 +96,8 @@ func (c *Config) dataOptions() []Option {
 		{"query.max_samples", "most samples that a PromQL query holds at once, and that a selector reads", integer(&c.Query.MaxSamples)},
 		{"query.max_series", "most series that a selector matches", integer(&c.Query.MaxSeries)},
 		{"query.max_memory", "memory of the process from which on PromQL queries are ended, the longest running first; 0 is half of the machine's, at most 4GiB", size(&c.Query.MaxMemory)},
+		{"query.pushdown", "let the planner evaluate the shapes of PromQL that it knows: on, or off for Prometheus' engine alone", enum(&c.Query.Pushdown, PushdownOn, PushdownOff)},
+		{"query.cache_bytes", "most memory for packed samples that queries have read; 0 keeps none", size(&c.Query.CacheBytes)},
 		{"scrape_config", "Prometheus configuration file with scrape_configs; empty is no scraping", str(&c.ScrapeConfig)},
 	}
 }

@@ -50,6 +50,8 @@ type Config struct {
 	Timeout time.Duration
 	// Retention is how long samples are kept, for clients that ask; 0 is for ever.
 	Retention time.Duration
+	// PlanOff leaves every query to Prometheus' engine.
+	PlanOff bool
 }
 
 // Deps is what code passes in.
@@ -107,8 +109,8 @@ func New(cfg Config, deps Deps) *API {
 	return a
 }
 
-// Engine returns the engine, for parts of this server that ask questions themselves.
-func (a *API) Engine() *promql.Engine { return a.engine }
+// Engine returns the engine, with the planner before it, for parts of this server that ask questions themselves.
+func (a *API) Engine() promql.QueryEngine { return a.planned() }
 
 // Close releases the engine.
 func (a *API) Close() error { return a.engine.Close() }
@@ -131,6 +133,7 @@ func (a *API) Register(r gin.IRouter) {
 		both("/series", a.series)
 		both("/labels", a.labels)
 		both("/format_query", a.formatQuery)
+		both("/explain", a.explain)
 		both("/parse_query", a.parseQuery)
 		r.GET(prefix+"/label/:name/values", gate, a.handle(a.labelValues))
 		r.GET(prefix+"/metadata", gate, a.handle(a.metadata))
@@ -145,7 +148,7 @@ func ReadsByPost(path string) bool {
 		switch rest, ok := strings.CutPrefix(path, prefix); {
 		case !ok:
 		case rest == "/query", rest == "/query_range", rest == "/query_exemplars", rest == "/series", rest == "/labels", rest == "/format_query",
-			rest == "/parse_query", rest == "/read":
+			rest == "/parse_query", rest == "/read", rest == "/explain":
 			return true
 		}
 	}

@@ -32,7 +32,7 @@ func (a *API) query(c *gin.Context) (reply, error) {
 		return reply{}, err
 	}
 	return a.evaluate(r, func(ctx context.Context, opts promql.QueryOpts, query string) (promql.Query, error) {
-		return a.engine.NewInstantQuery(ctx, a.deps.Queryable, opts, query, at)
+		return a.planned().NewInstantQuery(ctx, a.deps.Queryable, opts, query, at)
 	})
 }
 
@@ -61,7 +61,7 @@ func (a *API) queryRange(c *gin.Context) (reply, error) {
 		return reply{}, badData("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")
 	}
 	return a.evaluate(r, func(ctx context.Context, opts promql.QueryOpts, query string) (promql.Query, error) {
-		return a.engine.NewRangeQuery(ctx, a.deps.Queryable, opts, query, start, end, step)
+		return a.planned().NewRangeQuery(ctx, a.deps.Queryable, opts, query, start, end, step)
 	})
 }
 
@@ -101,7 +101,10 @@ func (a *API) evaluate(r *http.Request, make prepare) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	ctx := r.Context()
+	ctx, plan, err := planOf(r)
+	if err != nil {
+		return reply{}, err
+	}
 	if s := r.FormValue("timeout"); s != "" {
 		timeout, err := durationOf("timeout", s)
 		if err != nil {
@@ -137,6 +140,11 @@ func (a *API) evaluate(r *http.Request, make prepare) (reply, error) {
 	}
 	if cut {
 		out.warnings = append(out.warnings, errLimit)
+	}
+	if plan.show {
+		if out, err = withPlan(out, q, plan.read); err != nil {
+			return reply{}, err
+		}
 	}
 	return withStats(out, r.FormValue("stats"), q)
 }

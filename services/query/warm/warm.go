@@ -72,7 +72,7 @@ const coldTime = time.Minute
 
 // off reports whether nothing may be answered from memory.
 func (r *Reader) off() bool {
-	if r.cfg.BlockBytes <= 0 || r.deps.System == nil || strings.HasSuffix(r.deps.System.Database(), migrations.DistributedSuffix) {
+	if r.cfg.BlockBytes <= 0 || r.deps.System == nil || strings.HasSuffix(r.deps.Tables.Database(), migrations.DistributedSuffix) {
 		return true
 	}
 	r.mu.Lock()

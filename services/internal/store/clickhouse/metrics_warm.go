@@ -52,6 +52,9 @@ WHERE tenant_id = {tenant:UInt32}
   AND first_ts BETWEEN fromUnixTimestamp64Milli({block_min:Int64}) AND fromUnixTimestamp64Milli({max:Int64})
   AND last_ts BETWEEN fromUnixTimestamp64Milli({min:Int64}) AND fromUnixTimestamp64Milli({last_max:Int64})`
 
+// Database returns the name of the database that is read.
+func (r *MetricReader) Database() string { return r.db.Database() }
+
 // RecentSamples is Samples over what has not been taken for packing yet.
 func (r *MetricReader) RecentSamples(ctx context.Context, q SampleQuery, f func(c Chunk) error) error {
 	return r.samplesOf(ctx, q, q.statement(selectRecent), f)

@@ -67,6 +67,8 @@ func queryConfig(e *launch.Env) query.Config {
 	c.Limits.MaxConcurrent, c.Limits.MaxQueued, c.Limits.QueueTimeout, c.Limits.Timeout = l.MaxConcurrent, l.MaxQueued, l.QueueTimeout, l.Timeout
 	c.MaxSamples, c.MaxMemory = l.MaxSamples, l.MaxMemory
 	c.Series.MaxSamples, c.Series.MaxSeries = l.MaxSamples, l.MaxSeries
+	c.PlanOff = e.Config.Query.Pushdown == config.PushdownOff
+	c.Warm.BlockBytes = int(e.Config.Query.CacheBytes)
 	c.Retention = retentionDays(e.Config.Retention)
 	return c
 }

@@ -73,7 +73,7 @@ func (e *Engine) wrap(inner promql.Query, known *knownParts, err error) (promql.
 	if err != nil {
 		return nil, err
 	}
-	return &query{Query: inner, engine: e, known: known, plan: &Plan{}}, nil
+	return &query{Query: inner, engine: e, known: known, plan: &Plan{Steps: []Step{}}}, nil
 }
 
 type offKey struct{}

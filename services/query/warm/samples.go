@@ -3,6 +3,7 @@ package warm
 import (
 	"context"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
@@ -46,8 +47,20 @@ func (r *Reader) Samples(ctx context.Context, q clickhouse.SampleQuery, f func(c
 			return r.MetricReader.Samples(ctx, q, f)
 		}
 	}
+	var fetches []*fetch
 	for _, day := range daysOf(m, q.MinMS, q.MaxMS) {
-		if err := r.day(ctx, q, ids, day, m.Packed[day], f); err != nil {
+		more, err := r.day(ctx, q, ids, day, m.Packed[day], f)
+		if err != nil {
+			return err
+		}
+		for _, x := range more {
+			if n := len(fetches); n == 0 || !fetches[n-1].join(x) {
+				fetches = append(fetches, x)
+			}
+		}
+	}
+	for _, x := range fetches {
+		if err := x.run(ctx); err != nil {
 			return err
 		}
 	}
@@ -100,8 +113,8 @@ type need struct {
 // maxNeeds is how many different needs are read by a statement each; more are read as one.
 const maxNeeds = 4
 
-// day gives f the packed blocks of a day that overlap the question's range.
-func (r *Reader) day(ctx context.Context, q clickhouse.SampleQuery, ids []uint64, day int32, state clickhouse.PartitionState, f func(c clickhouse.Chunk) error) error {
+// day gives f what is kept of a day and overlaps the question's range, and returns what has to be read.
+func (r *Reader) day(ctx context.Context, q clickhouse.SampleQuery, ids []uint64, day int32, state clickhouse.PartitionState, f func(c clickhouse.Chunk) error) ([]*fetch, error) {
 	first := int64(day) * clickhouse.DayMS
 	last := first + clickhouse.DayMS - 1
 	lo, hi := max(q.MinMS, first), min(q.MaxMS, last)
@@ -118,7 +131,7 @@ func (r *Reader) day(ctx context.Context, q clickhouse.SampleQuery, ids []uint64
 		if k != nil && k.state == state && k.covers(lo, hi) {
 			n, err := give(ids[i], k, lo, hi, f)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			served += n
 			continue
@@ -137,13 +150,11 @@ func (r *Reader) day(ctx context.Context, q clickhouse.SampleQuery, ids []uint64
 		}
 		wanted = map[need][]int{whole: all}
 	}
+	var out []*fetch
 	for n, list := range wanted {
-		fetch := &fetch{reader: r, q: q, need: n, day: day, state: state, ids: ids, list: list, entries: entries, f: f}
-		if err := fetch.run(ctx); err != nil {
-			return err
-		}
+		out = append(out, &fetch{reader: r, q: q, need: n, days: []fetchedDay{{day, state, n}}, ids: ids, list: list, entries: entries, f: f})
 	}
-	return nil
+	return out, nil
 }
 
 // extension returns what is missing beside k, where it is on one side of it; else the whole of both.
@@ -180,17 +191,36 @@ func give(id uint64, k *kept, lo, hi int64, f func(c clickhouse.Chunk) error) (i
 	return n, nil
 }
 
-// fetch reads what is needed of some series on a day, gives it to f, and keeps it.
+// fetch reads what is needed of some series, gives it to f, and keeps it by day.
 type fetch struct {
 	reader  *Reader
 	q       clickhouse.SampleQuery
 	need    need
-	day     int32
-	state   clickhouse.PartitionState
+	days    []fetchedDay
 	ids     []uint64
 	list    []int
 	entries []*kept
 	f       func(c clickhouse.Chunk) error
+}
+
+// fetchedDay is a day of a fetch: need is what is kept of it afterwards.
+type fetchedDay struct {
+	day   int32
+	state clickhouse.PartitionState
+	need  need
+}
+
+// join makes one fetch of two that follow each other in time and are about the same series: a statement costs more than a day of blocks.
+func (x *fetch) join(next *fetch) bool {
+	if x.need.extends || next.need.extends || len(x.list) != len(next.list) || next.need.fromMS%clickhouse.DayMS != 0 || !slices.Equal(x.list, next.list) {
+		return false
+	}
+	if end := (int64(x.days[len(x.days)-1].day) + 1) * clickhouse.DayMS; x.need.toMS != end-1 {
+		return false // an end within its day: what is after it would be read too
+	}
+	x.need.toMS, x.need.lastMS = next.need.toMS, next.need.lastMS
+	x.days = append(x.days, next.days...)
+	return true
 }
 
 func (x *fetch) run(ctx context.Context) error {
@@ -204,7 +234,7 @@ func (x *fetch) run(ctx context.Context) error {
 		owner[x.ids[at]] = int32(i)
 	}
 	read := make([][]pack.Small, len(x.list))
-	bytes, blocks := len(x.list)*keptBytes, 0
+	bytes, blocks := len(x.list)*len(x.days)*keptBytes, 0
 	// More than a quarter of the memory at once would drive out the rest: such a question is answered and not remembered.
 	most := x.reader.cfg.BlockBytes / 4
 	stats := statsOf(ctx)
@@ -226,27 +256,37 @@ func (x *fetch) run(ctx context.Context) error {
 		return err
 	}
 	for i, at := range x.list {
-		before := x.entries[at]
-		if !x.need.extends {
-			before = nil
-		}
-		if before != nil {
-			if _, err := give(x.ids[at], before, max(x.q.MinMS, 0), x.q.MaxMS, x.f); err != nil {
-				return err
-			}
-		}
-		if bytes <= most {
-			x.keep(x.ids[at], before, read[i])
+		if err := x.finish(x.ids[at], x.entries[at], read[i], bytes <= most); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (x *fetch) keep(id uint64, before *kept, read []pack.Small) {
-	k := &kept{state: x.state, fromMS: x.need.newFromMS, toMS: x.need.newToMS, blocks: slices.Clip(read)}
-	if before != nil && len(before.blocks) > 0 {
-		k.blocks = slices.Concat(before.blocks, read)
+// finish gives f what was kept of a series before, where the fetch came to it, and keeps both.
+func (x *fetch) finish(id uint64, before *kept, read []pack.Small, keep bool) error {
+	if !x.need.extends {
+		before = nil
 	}
-	byTime(k.blocks)
-	x.reader.blocks.put(blockKey{x.q.Tenant, x.day, id}, k)
+	if before != nil {
+		if _, err := give(id, before, x.q.MinMS, x.q.MaxMS, x.f); err != nil {
+			return err
+		}
+	}
+	if !keep {
+		return nil
+	}
+	byTime(read)
+	for _, d := range x.days {
+		end := (int64(d.day) + 1) * clickhouse.DayMS
+		n := sort.Search(len(read), func(i int) bool { return read[i].FirstMS >= end })
+		k := &kept{state: d.state, fromMS: d.need.newFromMS, toMS: d.need.newToMS, blocks: slices.Clone(read[:n])}
+		if before != nil && len(before.blocks) > 0 {
+			k.blocks = slices.Concat(before.blocks, read[:n])
+			byTime(k.blocks)
+		}
+		x.reader.blocks.put(blockKey{x.q.Tenant, d.day, id}, k)
+		read = read[n:]
+	}
+	return nil
 }

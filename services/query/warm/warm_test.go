@@ -124,15 +124,15 @@ func TestMemoryAnswersAsTheTablesDo(t *testing.T) {
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 3))
 	day := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 	var kept, read int64
-	for round := range 40 {
+	for round := range 24 {
 		from := day - 12*60*minute + int64(r.IntN(24*60))*minute
 		w.put("a", 0, 10, from, from+int64(1+r.IntN(200))*minute, 20_000)
 		if round%3 == 0 {
 			w.pack()
 		}
-		for range 8 {
+		for range 6 {
 			lo := day - 13*60*minute + int64(r.IntN(26*60))*minute
-			q := question("a", lo, lo+int64(r.IntN(600))*minute, r.IntN(10), r.IntN(12))
+			q := question("a", lo, lo+int64(r.IntN(2000))*minute, r.IntN(10), r.IntN(12))
 			w.check(q)
 			s := w.check(q)
 			kept, read = kept+s.Kept.Load(), read+s.Read.Load()

@@ -40,8 +40,14 @@ func (r *Reader) Samples(ctx context.Context, q clickhouse.SampleQuery, f func(c
 		return r.MetricReader.Samples(ctx, q, f)
 	}
 	if m.Recent || m.Packing {
-		if m, err = r.unpacked(ctx, q, f); err != nil {
+		before, err := r.settled(ctx, q, m)
+		if err != nil {
 			return err
+		}
+		if m = before; m == nil {
+			if m, err = r.unpacked(ctx, q, f); err != nil {
+				return err
+			}
 		}
 		if m == nil {
 			return r.MetricReader.Samples(ctx, q, f)

@@ -52,6 +52,8 @@ type Reader struct {
 	// moment is the last look at the parts, begun at seen.
 	moment *clickhouse.MetricParts
 	seen   time.Time
+	// pasts are by tenant.
+	pasts map[model.TenantID]past
 	// coldUntil is when the parts are looked at again after they could not be.
 	coldUntil time.Time
 }

@@ -11,6 +11,8 @@ import (
 type MetricParts struct {
 	// Recent and Packing say whether samples_recent and samples_packing hold anything.
 	Recent, Packing bool
+	// RecentRows is the number of rows of samples_recent.
+	RecentRows uint64
 	// Histograms says whether the table of native histograms holds anything.
 	Histograms bool
 	// Packed is the state of samples_packed by day (days since 1970, UTC). A day without rows is not in it.
@@ -77,7 +79,7 @@ func (m *MetricParts) add(table, partition string, s PartitionState, names []str
 	}
 	switch table {
 	case "samples_recent":
-		m.Recent = true
+		m.Recent, m.RecentRows = true, m.RecentRows+s.Rows
 	case "samples_packing":
 		m.Packing = true
 	case "histograms":

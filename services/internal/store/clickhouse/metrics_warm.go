@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,29 @@ func (r *MetricReader) Database() string { return r.db.Database() }
 // RecentSamples is Samples over what has not been taken for packing yet.
 func (r *MetricReader) RecentSamples(ctx context.Context, q SampleQuery, f func(c Chunk) error) error {
 	return r.samplesOf(ctx, q, q.statement(selectRecent), f)
+}
+
+const selectFirstRecent = `
+SELECT toUnixTimestamp64Milli(min(ts)) AS first_ms, toUInt64(count()) AS n
+FROM samples_recent
+WHERE tenant_id = {tenant:UInt32}`
+
+// FirstRecent returns the time of the earliest sample of a tenant that has not been taken for packing yet; math.MaxInt64 when there is
+// none. It reads the times of all of them.
+func (r *MetricReader) FirstRecent(ctx context.Context, tenant model.TenantID) (int64, error) {
+	var p params
+	p.uint("tenant", uint64(tenant))
+	var first proto.ColInt64
+	var n proto.ColUInt64
+	out := int64(math.MaxInt64)
+	q := chgo.Query{Body: selectFirstRecent, Parameters: p, Result: proto.Results{{Name: "first_ms", Data: &first}, {Name: "n", Data: &n}}}
+	err := r.db.read(ctx, tenant, q, func(int) error {
+		if n[0] > 0 {
+			out = first[0]
+		}
+		return nil
+	})
+	return out, err
 }
 
 // PackingSamples is Samples over what is being packed.

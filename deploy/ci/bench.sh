@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Benchmarks. Always: the Go benchmarks of the hot paths, and each protocol into a running all-in-one with the server's CPU by process
 # (BENCH_ITEMS of each). VICTORIAMETRICS=/path runs it beside, on the protocols that it speaks. With BENCHGEN=/path/to/benchgen and data
-# (see docs/benchmarks.md) also long pushes of remote write and Loki frames. BENCH_ONLY=go|protocols|frames runs one part.
+# (see docs/benchmarks.md) also long pushes of remote write and Loki frames. BENCH_ONLY=go|protocols|frames runs one part, and
+# BENCH_ONLY=queries a set of PromQL queries (bench-queries.sh says what it needs).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 step() { printf '\033[1m==>\033[0m %s\n' "$1"; }
 
 only=${BENCH_ONLY:-all}
+[ "$only" != queries ] || exec deploy/ci/bench-queries.sh
 want() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 
 if want go; then
   step 'Go benchmarks'
-go test -run '^$' -bench . -benchmem -benchtime "${BENCHTIME:-1s}" ./services/internal/bus/ ./services/internal/store/pack/ ./services/internal/logshape/ ./services/gateway/... 2>&1 | grep -E '^(Benchmark|pkg:)'
+go test -run '^$' -bench . -benchmem -benchtime "${BENCHTIME:-1s}" ./services/internal/bus/ ./services/internal/store/pack/ ./services/internal/logshape/ ./services/query/warm/ ./services/gateway/... 2>&1 | grep -E '^(Benchmark|pkg:)'
 fi
 
 dir=$(mktemp -d)

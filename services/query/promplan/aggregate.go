@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/kahansum"
+
+	"github.com/faultline-io/faultline/services/model"
 )
 
 // cell is the state of one group at one time.
@@ -54,7 +56,7 @@ func (a *aggregator) group(metric labels.Labels, grouping []string) int {
 	switch {
 	case a.expr.Without:
 		a.lb.Del(grouping...)
-		a.lb.Del(labels.MetricName)
+		a.lb.Del(model.LabelName)
 	default:
 		a.lb.Keep(grouping...)
 	}

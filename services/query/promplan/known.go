@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/faultline-io/faultline/services/model"
 )
 
 // answer returns a result that is the whole query's.
@@ -42,7 +44,7 @@ type knownParts struct {
 
 // add returns a selector that stands for a result.
 func (k *knownParts) add(p *part, r *result) parser.Expr {
-	m := &labels.Matcher{Type: labels.MatchEqual, Name: labels.MetricName, Value: "part of the plan"}
+	m := &labels.Matcher{Type: labels.MatchEqual, Name: model.LabelName, Value: "part of the plan"}
 	if k.results == nil {
 		k.results = map[*labels.Matcher]*result{}
 	}

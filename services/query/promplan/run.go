@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/annotations"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/faultline-io/faultline/services/model"
 )
 
 // FloatSeries is what a storage's series offer to be read without a call a sample.
@@ -307,7 +309,7 @@ func (e *evaluation) note(out *result, ls labels.Labels) {
 	if !e.part.kernel.warns || len(out.notes) > 0 { // the part names one metric, so once is enough
 		return
 	}
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.LabelName)
 	for _, suffix := range [...]string{"_total", "_sum", "_count", "_bucket"} {
 		if strings.HasSuffix(name, suffix) {
 			return

@@ -61,6 +61,27 @@ type KV interface {
 	Put(ctx context.Context, key string, value []byte) error
 	Delete(ctx context.Context, key string) error
 	Keys(ctx context.Context) ([]string, error)
+	// Load returns the entry of key with its revision, or errs.NotFound.
+	Load(ctx context.Context, key string) (KVEntry, error)
+	// Create writes a key that does not exist and returns its revision; errs.Conflict when it exists.
+	Create(ctx context.Context, key string, value []byte) (uint64, error)
+	// Update writes a key that is still at revision and returns the new one; errs.Conflict when somebody else wrote it meanwhile.
+	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
+	// Watch calls changed with every entry there is, then current once, then changed with every later change in order, until ctx ends.
+	// It returns an error when the bucket cannot be followed any more; what changed after that is not seen.
+	Watch(ctx context.Context, changed func(KVEntry), current func()) error
+	// Size returns how many bytes the bucket holds, and how many it may.
+	Size(ctx context.Context) (used, limit uint64, err error)
+	// Compact forgets the marks of keys that were deleted longer than age ago. Without it a bucket whose keys come and go fills up.
+	Compact(ctx context.Context, age time.Duration) error
+}
+
+// KVEntry is one key of a bucket at a revision. Revisions rise with every write to the bucket.
+type KVEntry struct {
+	Key      string
+	Value    []byte
+	Revision uint64
+	Deleted  bool
 }
 
 // DeadLetter is a batch that cannot be stored, with the reason.

@@ -13,8 +13,12 @@ import (
 	"github.com/faultline-io/faultline/services/internal/errs"
 )
 
+// unused stands for what sessions do not ask of a bucket.
+type unused interface{ bus.KV }
+
 // bucket is a KV in memory; the tests of package query use the real one.
 type bucket struct {
+	unused
 	m    map[string][]byte
 	gets int
 	down bool

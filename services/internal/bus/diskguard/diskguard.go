@@ -91,3 +91,19 @@ func (b *bucketGuard) Delete(ctx context.Context, key string) error {
 	}
 	return b.KV.Delete(ctx, key)
 }
+
+// Create implements bus.KV.
+func (b *bucketGuard) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if err := room(b.free, controlReserve); err != nil {
+		return 0, err
+	}
+	return b.KV.Create(ctx, key, value)
+}
+
+// Update implements bus.KV.
+func (b *bucketGuard) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if err := room(b.free, controlReserve); err != nil {
+		return 0, err
+	}
+	return b.KV.Update(ctx, key, value, revision)
+}

@@ -209,3 +209,73 @@ func TestStateCountsWhatIsPending(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
+
+func TestKVCompareAndSetAndWatch(t *testing.T) {
+	b, _ := open(t, filepath.Join(t.TempDir(), "nats"), natsbus.Config{})
+	kv, err := b.KV(t.Context(), "cas")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev, err := kv.Create(t.Context(), "a.1", []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Create(t.Context(), "a.1", nil); errs.KindOf(err) != errs.Conflict {
+		t.Errorf("create twice: %v", err)
+	}
+	if _, err := kv.Update(t.Context(), "a.1", []byte("x"), rev+1); errs.KindOf(err) != errs.Conflict {
+		t.Errorf("update of another revision: %v", err)
+	}
+	type seen struct {
+		key, value string
+		deleted    bool
+	}
+	got, current := make(chan seen, 10), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- kv.Watch(ctx, func(e bus.KVEntry) { got <- seen{e.Key, string(e.Value), e.Deleted} }, func() { close(current) })
+	}()
+	next := func() seen {
+		select {
+		case s := <-got:
+			return s
+		case <-time.After(30 * time.Second):
+			t.Fatal("the watch is silent")
+			return seen{}
+		}
+	}
+	if s := next(); s != (seen{"a.1", "one", false}) {
+		t.Errorf("first %+v", s)
+	}
+	<-current
+	if rev, err = kv.Update(t.Context(), "a.1", []byte("two"), rev); err != nil {
+		t.Fatal(err)
+	}
+	if s := next(); s != (seen{"a.1", "two", false}) {
+		t.Errorf("update %+v", s)
+	}
+	if e, err := kv.Load(t.Context(), "a.1"); err != nil || e.Revision != rev || string(e.Value) != "two" {
+		t.Errorf("load: %+v, %v", e, err)
+	}
+	before, limit, err := kv.Size(t.Context())
+	if err != nil || before == 0 || limit < before {
+		t.Errorf("size %d of %d, %v", before, limit, err)
+	}
+	if err := kv.Delete(t.Context(), "a.1"); err != nil {
+		t.Fatal(err)
+	}
+	if s := next(); !s.deleted {
+		t.Errorf("delete %+v", s)
+	}
+	if err := kv.Compact(t.Context(), -time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if used, _, err := kv.Size(t.Context()); err != nil || used != 0 {
+		t.Errorf("%d bytes after everything was deleted and compacted, %v", used, err)
+	}
+	cancel()
+	if err := <-done; errs.KindOf(err) != errs.Canceled {
+		t.Errorf("the watch ended with %v", err)
+	}
+}

@@ -70,3 +70,28 @@ type Partition struct {
 	Day   uint32
 	Bytes uint64
 }
+
+// What happened to an alert.
+const (
+	AlertFiring   = "firing"
+	AlertResolved = "resolved"
+)
+
+// AlertRow is one event in the life of an alert: it began to fire, or it was over.
+type AlertRow struct {
+	Tenant model.TenantID
+	// TimeMS is when it happened: the start for AlertFiring, the end for AlertResolved.
+	TimeMS      int64
+	Fingerprint uint64
+	Name        string
+	Status      string
+	StartsAtMS  int64
+	// EndsAtMS is 0 while it fires.
+	EndsAtMS     int64
+	Labels       map[string]string
+	Annotations  map[string]string
+	Source       string
+	GeneratorURL string
+	// RecordedAtMS is when the row was made; of equal rows the latest stays.
+	RecordedAtMS int64
+}

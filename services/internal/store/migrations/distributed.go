@@ -36,6 +36,7 @@ var shardKeys = map[string]string{
 	"span_calls_1m":    "cityHash64(service)",
 	"entities":         "cityHash64(kind, id)",
 	"edges":            "cityHash64(from_kind, from_id)",
+	"alerts":           "fingerprint",
 	"ledger":           "seq",
 	"ledger_rejected":  "cityHash64(source)",
 	"changes":          "cityHash64(id)",

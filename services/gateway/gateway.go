@@ -126,9 +126,11 @@ type Deps struct {
 	// Auth verifies ingest keys; without it only loopback senders are taken.
 	Auth       KeyVerifier
 	Rejections RejectionSink
-	Log        *slog.Logger
-	Metrics    *metrics.Set
-	Clock      func() time.Time
+	// Alerts keeps alerts that others raised; without it their paths are not served.
+	Alerts  AlertSink
+	Log     *slog.Logger
+	Metrics *metrics.Set
+	Clock   func() time.Time
 	// Shape hashes the masked tokens of a log body; logshape.Hash when nil.
 	Shape func(body string) uint64
 }

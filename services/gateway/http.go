@@ -89,7 +89,7 @@ type stub struct {
 
 func (g *Gateway) endpoints() []*endpoint {
 	return slices.Concat(g.otlpEndpoints(), g.otlpAliases(), g.promEndpoints(), g.lokiEndpoints(), g.influxEndpoints(), g.datadogEndpoints(),
-		g.traceEndpoints(), g.changeEndpoints(), g.logEndpoints())
+		g.traceEndpoints(), g.changeEndpoints(), g.logEndpoints(), g.alertEndpoints())
 }
 
 func (g *Gateway) stubs() []stub {
@@ -212,7 +212,10 @@ func (g *Gateway) sender(r *http.Request, ep *endpoint) (intake.Sender, error) {
 	if ep.webhook && g.webhookSecret != "" {
 		return g.webhookSender(s, r)
 	}
-	if s.Tenant, err = g.tenantOf(r, ep.key); err != nil {
+	if s.Tenant, err = g.tenantOf(r, ep.key); err != nil && ep.signal == signalAlerts {
+		s.Tenant, err = g.tenantOfPerson(r, err)
+	}
+	if err != nil {
 		return s, err
 	}
 	return agentSender(s, r.Header.Get)

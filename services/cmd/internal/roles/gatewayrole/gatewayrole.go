@@ -13,6 +13,7 @@ import (
 	"github.com/faultline-io/faultline/services/gateway/scrape"
 	"github.com/faultline-io/faultline/services/gateway/upkeep"
 	"github.com/faultline-io/faultline/services/gateway/writer"
+	"github.com/faultline-io/faultline/services/internal/alerts"
 	"github.com/faultline-io/faultline/services/internal/app"
 	"github.com/faultline-io/faultline/services/internal/config"
 	"github.com/faultline-io/faultline/services/internal/store"
@@ -44,7 +45,7 @@ func start(_ context.Context, e *launch.Env) error {
 	}
 	e.Add(app.StageProcess, upkeep.New(upkeepConfig(e.Config), upkeep.Deps{Store: owner, Bus: e.Bus, Log: e.Log, Disk: e.Store.Disk}))
 
-	g, parts, err := gateway.Parts(gatewayConfig(e), gateway.Deps{Publisher: e.Bus, Auth: e.Auth, Rejections: rejections{db}, Log: e.Log, Metrics: e.Metrics})
+	g, parts, err := gateway.Parts(gatewayConfig(e), gateway.Deps{Publisher: e.Bus, Auth: e.Auth, Rejections: rejections{db}, Alerts: alerts.NewInbox(e.Bus), Log: e.Log, Metrics: e.Metrics})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Config struct {
 	Query      Query
 	Receivers  Receivers
 	Agent      Agent
+	Alerting   Alerting
 	Log        Log
 
 	ScrapeConfig string
@@ -198,6 +199,7 @@ func Default() Config {
 			// Blocks of an hour of 65,000 series that are scraped every 15 seconds take about half of it.
 			Pushdown: PushdownOn, CacheBytes: 128 << 20,
 		},
+		Alerting:    defaultAlerting(),
 		Agent:       Agent{Enabled: true, Interval: 10 * time.Second, Journal: true, Endpoint: "http://127.0.0.1:4318"},
 		Log:         Log{Level: "info", Format: "text"},
 		Shards:      1,

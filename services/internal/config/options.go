@@ -32,7 +32,7 @@ func (o Option) Set(text string) error { return o.value.Set(text) }
 
 // Options returns the table of all settings, bound to c.
 func (c *Config) Options() []Option {
-	return slices.Concat(c.baseOptions(), c.backendOptions(), c.dataOptions(), c.receiverOptions(), c.agentOptions())
+	return slices.Concat(c.baseOptions(), c.backendOptions(), c.dataOptions(), c.receiverOptions(), c.alertingOptions(), c.agentOptions())
 }
 
 // baseOptions are where things are and who may reach them.

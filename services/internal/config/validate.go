@@ -47,6 +47,7 @@ func (c *Config) Validate() error {
 	v.check(c.TLSCert == "" || c.TLS != TLSOff, "tls_cert", "is given, but tls is off")
 	v.backends(c)
 	v.limits(c)
+	v.alerting(c)
 	v.check(c.Agent.Interval >= time.Second, "agent.interval", "must be at least 1s, not %s", c.Agent.Interval)
 	v.endpoint("agent.endpoint", c.Agent.Endpoint)
 	v.check(c.StopTimeout > 0, "stop_timeout", "must be longer than 0")

@@ -105,7 +105,7 @@ func withinAny(folder string, dirs ...string) bool {
 }
 
 // parts are the siblings that meet on the bus and in tables only.
-var parts = []string{"agent", "gateway", "correlator", "query"}
+var parts = []string{"agent", "gateway", "correlator", "query", "responder"}
 
 // ours returns why a file in folder must not import the package at dir of this module; "" if it may.
 func ours(folder, dir string) string {
@@ -137,6 +137,7 @@ var outside = []struct {
 	{"github.com/ebitengine/purego", []string{"internal/engine"}},
 	{"github.com/gin-gonic/gin", []string{"query", "gateway"}},
 	{"github.com/danielgtaylor/huma", []string{"query", "gateway"}},
+	{"github.com/prometheus/alertmanager", []string{"internal/alerts", "query/alertsapi", "responder"}},
 	{"github.com/VictoriaMetrics/VictoriaMetrics", []string{"gateway"}},
 	{"github.com/spf13/cobra", []string{"cmd", "agent/agentcmd"}},
 	{"github.com/faultline-io/faultline/web", []string{"cmd"}},
@@ -182,6 +183,8 @@ func TestRulesRefuseWhatTheyShould(t *testing.T) {
 		{"cmd/faultline", "query", false},
 		{"query", "internal/store", false},
 		{"querying", "gateway", false},
+		{"responder", "query/promstore", true},
+		{"gateway/promappend", "responder", true},
 	} {
 		if why := ours(c.folder, c.dir); (why != "") != c.refused {
 			t.Errorf("%s importing %s: %q, want refused %v", c.folder, c.dir, why, c.refused)

@@ -178,7 +178,8 @@ func (e *Env) Handler() http.Handler {
 	fallback.Handle("POST /-/reload", e.reloads.handler(e.Auth))
 	fallback.Handle("PUT /-/reload", e.reloads.handler(e.Auth))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := e.mux.Handler(r); pattern != "" && !strings.HasPrefix(r.URL.Path, "/-/") {
+		// Below /-/ only what a role mounts by its own name is the role's.
+		if _, pattern := e.mux.Handler(r); pattern != "" && (pattern != "/" || !strings.HasPrefix(r.URL.Path, "/-/")) {
 			e.mux.ServeHTTP(w, r)
 			return
 		}

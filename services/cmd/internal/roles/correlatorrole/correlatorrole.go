@@ -10,9 +10,9 @@ import (
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
 )
 
-// Role is the correlator: so far it keeps the dictionary of log templates.
+// Role is the correlator with the responder: so far it keeps the dictionary of log templates, evaluates rules and notifies.
 func Role() launch.Role {
-	return launch.Role{Name: "correlator", Short: "Watch telemetry and open incidents", Start: start}
+	return launch.Role{Name: "correlator", Short: "Evaluate rules, notify, watch telemetry and open incidents", Start: start}
 }
 
 // start adds the correlator's services. It reads all tenants, so it is a writer to the store, not a reader.
@@ -23,5 +23,5 @@ func start(_ context.Context, e *launch.Env) error {
 	}
 	e.Add(app.StageBus, app.Closer("correlator-store", db.Close))
 	e.Add(app.StageProcess, patterns.New(patterns.Default(), patterns.Deps{Store: db, Log: e.Log, Metrics: e.Metrics}))
-	return nil
+	return startResponder(e)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/faultline-io/faultline/services/internal/auth"
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/model"
+	"github.com/faultline-io/faultline/services/query/alertsapi"
 	"github.com/faultline-io/faultline/services/query/lokiapi"
 	"github.com/faultline-io/faultline/services/query/problem"
 	"github.com/faultline-io/faultline/services/query/promapi"
@@ -27,6 +28,7 @@ const (
 var public = map[string]bool{
 	"/-/healthy": true, "/-/ready": true, "/api/openapi.json": true, "/api/openapi.yaml": true,
 	"/api/openapi-3.0.json": true, "/api/openapi-3.0.yaml": true, "/api/v1/session": true,
+	alertsapi.Prefix + "/-/healthy": true, alertsapi.Prefix + "/-/ready": true,
 }
 
 // authenticate finds out who asks, and ends requests of the API that nobody signed in for.

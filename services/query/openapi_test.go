@@ -16,6 +16,8 @@ var update = flag.Bool("update", false, "write docs/api/openapi.yaml anew")
 
 // foreign are the routes that speak somebody else's dialect, or plain text, and so are not described.
 var foreign = []string{
+	"GET /api/v1/rules", "GET /api/v1/alerts", "GET /api/v2/*path", "POST /api/v2/*path", "DELETE /api/v2/*path", "GET /alertmanager/api/v2/*path",
+	"POST /alertmanager/api/v2/*path", "DELETE /alertmanager/api/v2/*path", "GET /alertmanager/-/healthy", "GET /alertmanager/-/ready",
 	"GET /-/healthy", "GET /-/ready", "GET /metrics",
 	"GET /api/openapi.json", "GET /api/openapi.yaml", "GET /api/openapi-3.0.json", "GET /api/openapi-3.0.yaml",
 	"GET /api/v1/query", "POST /api/v1/query", "GET /api/v1/query_range", "POST /api/v1/query_range",

@@ -1,5 +1,6 @@
 // Package query is the query API: it answers the console, Grafana and scripts over HTTP from the store and the bus, signs people in,
-// and serves the console's files. It writes nothing but sessions and replays of dead letters.
+// and serves the console's files. It writes nothing but sessions, silences,
+// alerts that people add, and replays of dead letters.
 package query
 
 import (
@@ -21,6 +22,7 @@ import (
 	"github.com/faultline-io/faultline/services/internal/bus"
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
+	"github.com/faultline-io/faultline/services/query/alertsapi"
 	"github.com/faultline-io/faultline/services/query/changesapi"
 	"github.com/faultline-io/faultline/services/query/console"
 	"github.com/faultline-io/faultline/services/query/jaegerapi"
@@ -138,6 +140,7 @@ type Query struct {
 	metrics  *clickhouse.MetricReader
 	warm     *warm.Reader
 	prom     *promapi.API
+	alerts   *alertsapi.API
 	api      huma.API
 	replayed keys
 	handler  http.Handler
@@ -169,6 +172,7 @@ func New(cfg Config, deps Deps) (*Query, error) {
 		Queryable: q.series, Chunked: promstore.Chunked{Store: q.series}, Exemplars: q.exemplars, Stats: q.metrics, Targets: deps.Targets,
 		Metadata: q.metrics, Gate: q.gate, Memory: q.memory, Log: deps.Log, Clock: deps.Clock, Revision: deps.Build.Commit,
 	})
+	q.alerts = alertsapi.New(alertsapi.Deps{Bus: deps.Bus, History: deps.Store, Log: deps.Log, Now: deps.Clock})
 	router := q.router(files)
 	q.routes = router.Routes()
 	if q.handler, err = compressed(router); err != nil {
@@ -198,7 +202,7 @@ func (q *Query) Routes() []string {
 func Public(path string) bool { return public[path] || path == "/metrics" }
 
 // Parts returns what must run beside the handler.
-func (q *Query) Parts() []app.Service { return []app.Service{q.sessions, q.memory} }
+func (q *Query) Parts() []app.Service { return []app.Service{q.sessions, q.memory, q.alerts} }
 
 // OpenAPI returns the description of our own operations, as YAML.
 func (q *Query) OpenAPI() ([]byte, error) { return q.api.OpenAPI().YAML() }
@@ -232,6 +236,7 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	sqlapi.Register(q.api, sqlapi.Deps{SQL: q.deps.SQL})
 	tempoapi.Register(router, tempoapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock, Revision: q.deps.Build.Commit})
 	jaegerapi.Register(router, jaegerapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock})
+	q.alerts.Register(q.api, router)
 	q.registerHealth(router)
 	q.prom.Register(router)
 	lokiapi.New(lokiapi.Deps{

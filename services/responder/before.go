@@ -82,7 +82,7 @@ func (b *before) add(g *alertstate.Group, rule string, a alertstate.Alert, now t
 		b.fired[key] = append(b.fired[key], firedAlert{labels.FromMap(a.Labels), labels.FromMap(a.Annotations)})
 	}
 	l := labels.NewBuilder(labels.FromMap(a.Labels))
-	l.Set(labels.MetricName, forState)
+	l.Set(promodel.MetricNameLabel, forState)
 	b.series = append(b.series, storage.NewListSeries(l.Labels(), []chunks.Sample{point{ms: at.UnixMilli(), v: float64(a.ActiveAt.Unix())}}))
 }
 

@@ -3,23 +3,23 @@ package replica
 import (
 	"context"
 
+	"github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/provider"
 	"github.com/prometheus/alertmanager/provider/mem"
-	"github.com/prometheus/alertmanager/types"
 	"github.com/prometheus/common/model"
 )
 
 // Alerts is the provider of alerts for Alertmanager's packages: reading is from memory, and Put goes through the inbox, so that what is
 // read is what the control state has.
 type Alerts struct {
-	put    func(ctx context.Context, alerts ...*types.Alert) error
+	put    func(ctx context.Context, alerts ...*alert.Alert) error
 	filled chan struct{}
 	mem    *mem.Alerts
 }
 
 var _ provider.Alerts = (*Alerts)(nil)
 
-func newAlerts(put func(ctx context.Context, alerts ...*types.Alert) error) *Alerts {
+func newAlerts(put func(ctx context.Context, alerts ...*alert.Alert) error) *Alerts {
 	return &Alerts{put: put, filled: make(chan struct{})}
 }
 
@@ -38,7 +38,7 @@ func (a *Alerts) store() *mem.Alerts {
 func (a *Alerts) Subscribe(name string) provider.AlertIterator { return a.store().Subscribe(name) }
 
 // SlurpAndSubscribe implements provider.Alerts.
-func (a *Alerts) SlurpAndSubscribe(name string) ([]*types.Alert, provider.AlertIterator) {
+func (a *Alerts) SlurpAndSubscribe(name string) ([]*alert.Alert, provider.AlertIterator) {
 	return a.store().SlurpAndSubscribe(name)
 }
 
@@ -46,7 +46,7 @@ func (a *Alerts) SlurpAndSubscribe(name string) ([]*types.Alert, provider.AlertI
 func (a *Alerts) GetPending() provider.AlertIterator { return a.store().GetPending() }
 
 // Get implements provider.Alerts.
-func (a *Alerts) Get(fp model.Fingerprint) (*types.Alert, error) { return a.store().Get(fp) }
+func (a *Alerts) Get(fp model.Fingerprint) (*alert.Alert, error) { return a.store().Get(fp) }
 
 // Put implements provider.Alerts.
-func (a *Alerts) Put(ctx context.Context, alerts ...*types.Alert) error { return a.put(ctx, alerts...) }
+func (a *Alerts) Put(ctx context.Context, alerts ...*alert.Alert) error { return a.put(ctx, alerts...) }

@@ -17,13 +17,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/eventrecorder"
 	"github.com/prometheus/alertmanager/nflog"
 	"github.com/prometheus/alertmanager/nflog/nflogpb"
 	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/alertmanager/silence"
 	"github.com/prometheus/alertmanager/silence/silencepb"
-	"github.com/prometheus/alertmanager/types"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/encoding/protodelim"
 
@@ -89,7 +89,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Replica, error) {
 	}
 	r := &Replica{cfg: cfg, deps: deps, loaded: make(chan struct{})}
 	inbox := alerts.NewInbox(deps.Bus)
-	r.Alerts = newAlerts(func(ctx context.Context, as ...*types.Alert) error {
+	r.Alerts = newAlerts(func(ctx context.Context, as ...*alert.Alert) error {
 		reports := make([]*alerts.Record, len(as))
 		for i, a := range as {
 			reports[i] = &alerts.Record{Alert: *a, Source: alerts.SourceAPI}

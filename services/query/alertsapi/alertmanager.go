@@ -193,13 +193,16 @@ func (m *alertmanager) muted(routeID, _ string) ([]string, bool) {
 	return nil, false
 }
 
-// registerAlertmanager serves Alertmanager's API at its own path and below Prefix.
+// registerAlertmanager serves Alertmanager's API at its own paths and below Prefix. They are listed one by one, since Tempo's second version
+// lies below /api/v2 too; alerts that are posted go to the gateway.
 func (a *API) registerAlertmanager(r gin.IRouter) {
 	for _, prefix := range []string{"", Prefix} {
 		h := func(c *gin.Context) { a.serveAlertmanager(c, prefix) }
-		r.GET(prefix+"/api/v2/*path", h)
-		r.POST(prefix+"/api/v2/*path", h)
-		r.DELETE(prefix+"/api/v2/*path", h)
+		for _, path := range []string{"/status", "/receivers", "/alerts", "/alerts/groups", "/silences", "/silence/:id"} {
+			r.GET(prefix+"/api/v2"+path, h)
+		}
+		r.POST(prefix+"/api/v2/silences", h)
+		r.DELETE(prefix+"/api/v2/silence/:id", h)
 	}
 	// What load balancers and Grafana ask an Alertmanager.
 	ok := func(c *gin.Context) { c.String(http.StatusOK, "OK") }

@@ -186,3 +186,19 @@ func TestSplunkQuestions(t *testing.T) {
 		t.Errorf("%d %s", code, text)
 	}
 }
+
+// What the pipeline does with secrets it does with those of these protocols, also in what names the sender and in a resource seen before.
+func TestLogSecrets(t *testing.T) {
+	x := newRig(t, nil)
+	const secret = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+	for range 2 {
+		body := fmt.Sprintf(`{"message":"token %s","service":"%s","note":"%s"}`, secret, secret, secret)
+		if code, _, text := post(t, x.url+"/api/v1/logs/json", []byte(body)); code != 204 {
+			t.Fatalf("%d %s", code, text)
+		}
+	}
+	rows := x.rec.rows()
+	if len(rows) != 2 || strings.Contains(fmt.Sprint(rows), secret) {
+		t.Errorf("%+v", rows)
+	}
+}

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write docs/api/openapi.yaml anew")
 var foreign = []string{
 	"GET /api/v1/rules", "GET /api/v1/alerts",
 	"GET /api/v2/status", "GET /api/v2/receivers", "GET /api/v2/alerts", "GET /api/v2/alerts/groups", "GET /api/v2/silences", "GET /api/v2/silence/:id",
-	"POST /api/v2/silences", "DELETE /api/v2/silence/:id",
+	"POST /api/v2/alerts", "POST /api/v2/silences", "DELETE /api/v2/silence/:id",
 	"GET /-/healthy", "GET /-/ready", "GET /metrics",
 	"GET /api/openapi.json", "GET /api/openapi.yaml", "GET /api/openapi-3.0.json", "GET /api/openapi-3.0.yaml",
 	"GET /api/v1/query", "POST /api/v1/query", "GET /api/v1/query_range", "POST /api/v1/query_range",

@@ -194,13 +194,14 @@ func (m *alertmanager) muted(routeID, _ string) ([]string, bool) {
 }
 
 // registerAlertmanager serves Alertmanager's API at its own paths and below Prefix. They are listed one by one, since Tempo's second version
-// lies below /api/v2 too; alerts that are posted go to the gateway.
+// lies below /api/v2 too. Where the gateway runs in the same process, alerts that are posted go to it.
 func (a *API) registerAlertmanager(r gin.IRouter) {
 	for _, prefix := range []string{"", Prefix} {
 		h := func(c *gin.Context) { a.serveAlertmanager(c, prefix) }
 		for _, path := range []string{"/status", "/receivers", "/alerts", "/alerts/groups", "/silences", "/silence/:id"} {
 			r.GET(prefix+"/api/v2"+path, h)
 		}
+		r.POST(prefix+"/api/v2/alerts", h)
 		r.POST(prefix+"/api/v2/silences", h)
 		r.DELETE(prefix+"/api/v2/silence/:id", h)
 	}

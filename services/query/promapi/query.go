@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/prometheus/promql"
@@ -73,9 +74,15 @@ func (a *API) prepared(ctx context.Context, opts promql.QueryOpts, query string,
 	if len(query) > maxQuery {
 		return nil, "", badData("invalid parameter %q: the query has %d bytes, and at most %d are read", "query", len(query), maxQuery)
 	}
+	if err := a.boundSubqueries(query); err != nil {
+		return nil, "", err
+	}
 	q, err = make(ctx, opts, query)
 	if err == nil {
 		return q, "", nil
+	}
+	if !utf8.ValidString(query) {
+		return nil, "", badData("invalid parameter %q: %v", "query", err)
 	}
 	plain, why := dialect.Translate(a.parser, query)
 	if why != nil {

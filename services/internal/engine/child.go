@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -72,6 +73,13 @@ func Main(args []string) int {
 	c := &client{addr: net.JoinHostPort(*host, strconv.Itoa(*http)), users: users}
 	if err := followParent(c); err != nil {
 		fmt.Fprintf(os.Stderr, "engine lifeline: %v\n", err)
+		return 1
+	}
+	runtime.LockOSThread() // For good: the engine starts its threads from this one, and they are confined as it is.
+	if err := confineEngine(*lib, *config, *data); errors.Is(err, errUnconfined) {
+		fmt.Fprintf(os.Stderr, "the engine is not confined to its own files: %v\n", err)
+	} else if err != nil {
+		fmt.Fprintf(os.Stderr, "confine the engine to its own files: %v\n", err)
 		return 1
 	}
 	call(h, []string{

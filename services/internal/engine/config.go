@@ -77,6 +77,9 @@ func (e *Engine) writeConfig() error {
 	return nil
 }
 
+// workFolders are what the engine writes to beside its data, below the engine's folder.
+var workFolders = []string{"tmp", "user_files", "format_schemas"}
+
 // serverConfig is tuned for a small machine: caches sum up to 64 MiB at most, pools fit the processors, and none of the system
 // logs is on, because they would write all day with nobody to read them.
 func (e *Engine) serverConfig() node {
@@ -178,7 +181,7 @@ const tenantFilter = "tenant_id = toUInt32OrZero(getSetting('" + TenantSetting +
 
 // usersConfig is the list of users. `default` exists because the session that opens the ports is always that user, without a
 // password. The engine takes 127.0.0.1 and ::1 for the same, so any local user can sign in as it too: hence it has no right to any
-// file, table or address, only to what script does.
+// table or address, only to what script does. The function file() asks for no right at all; confineEngine bounds what it can read.
 func (e *Engine) usersConfig() node {
 	memory := e.cfg.MemoryBytes
 	loopback := []string{"127.0.0.1", "::1"}

@@ -236,9 +236,12 @@ func (e *Engine) usersConfig() node {
 
 // readerUser is the reader with its row policies.
 func (e *Engine) readerUser(networks []string, db string) node {
-	grants := []string{"GRANT SELECT ON " + db}
-	if e.cfg.Cluster != nil {
-		grants = append(grants, "GRANT REMOTE ON *.*", "GRANT SELECT ON "+DistributedDatabase+".*")
+	grants := e.readGrants()
+	if len(e.cfg.TenantTables) == 0 { // No schema of ours, so nobody to be confined.
+		grants = append(grants, "GRANT SELECT ON "+db)
+		if e.cfg.Cluster != nil {
+			grants = append(grants, "GRANT SELECT ON "+DistributedDatabase+".*")
+		}
 	}
 	u := user(RoleReader, e.users.Reader, "reader", networks, grants...)
 	if len(e.cfg.TenantTables) > 0 {

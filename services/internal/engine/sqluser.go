@@ -56,16 +56,12 @@ func sqlProfile(memory int64) node {
 	)
 }
 
-// sqlTables are the tables that RoleSQL may read: those with row policies, and views over them. Not the whole database, since a
-// materialized view's own name reads past the policy of the table behind it.
-func (e *Engine) sqlTables() []string {
-	return slices.Concat(e.cfg.TenantTables, e.cfg.TenantViews)
-}
-
-// sqlUser is the user with its row policies. In a cluster it reads the tables that span the shards too.
-func (e *Engine) sqlUser(networks []string) node {
+// readGrants are the rights of those who are confined to a tenant: SELECT on the tables with row policies, and on views over them. Not on the
+// whole database, since a materialized view's own name reads past the policy of the table behind it. In a cluster they read the tables that
+// span the shards too.
+func (e *Engine) readGrants() []string {
 	var grants []string
-	for _, t := range e.sqlTables() {
+	for _, t := range slices.Concat(e.cfg.TenantTables, e.cfg.TenantViews) {
 		grants = append(grants, "GRANT SELECT ON "+Database+"."+t)
 		if e.cfg.Cluster != nil {
 			grants = append(grants, "GRANT SELECT ON "+DistributedDatabase+"."+t)
@@ -74,7 +70,12 @@ func (e *Engine) sqlUser(networks []string) node {
 	if e.cfg.Cluster != nil {
 		grants = append(grants, "GRANT REMOTE ON *.*")
 	}
-	u := user(RoleSQL, e.users.SQL, "sql", networks, grants...)
+	return grants
+}
+
+// sqlUser is the user with its row policies.
+func (e *Engine) sqlUser(networks []string) node {
+	u := user(RoleSQL, e.users.SQL, "sql", networks, e.readGrants()...)
 	if len(e.cfg.TenantTables) > 0 {
 		tables := el(Database)
 		for _, t := range e.cfg.TenantTables {

@@ -50,3 +50,25 @@ func TestTenantTablesAreAllTablesWithATenant(t *testing.T) {
 		t.Errorf("tables with a tenant_id: %q\nTenantTables:             %q", have, want)
 	}
 }
+
+// The reader sees its tenant's rows only in tables with a policy: the name of a materialized view would show those of everybody.
+func TestReaderCannotReadPastPolicies(t *testing.T) {
+	db := chtest.Start(t)
+	var views []string
+	const q = "SELECT groupArray(name) FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView'"
+	if err := db.Admin.Conn().QueryRow(t.Context(), q).Scan(&views); err != nil || len(views) == 0 {
+		t.Fatalf("%q %v", views, err)
+	}
+	for _, name := range append(views, "samples_5m_in", "schema_migrations") {
+		var n uint64
+		if err := db.Reader.Conn().QueryRow(t.Context(), "SELECT count() FROM "+name).Scan(&n); err == nil {
+			t.Errorf("the reader may read %s", name)
+		}
+	}
+	for _, name := range clickhouse.TenantTables() {
+		var n uint64
+		if err := db.Reader.Conn().QueryRow(t.Context(), "SELECT count() FROM "+name).Scan(&n); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -20,6 +20,9 @@ func (a *API) queryExemplars(c *gin.Context) (reply, error) {
 	if end.Before(start) {
 		return reply{}, badData("end timestamp must not be before start timestamp")
 	}
+	if err := checkText(r.FormValue("query")); err != nil {
+		return reply{}, err
+	}
 	expr, err := a.parser.ParseExpr(r.FormValue("query"))
 	if err != nil {
 		return reply{}, badData("%v", err)

@@ -71,10 +71,7 @@ type prepare func(ctx context.Context, opts promql.QueryOpts, query string) (pro
 
 // prepared makes the query of a request. What is no PromQL is read as MetricsQL; note says what it was taken for.
 func (a *API) prepared(ctx context.Context, opts promql.QueryOpts, query string, make prepare) (q promql.Query, note string, err error) {
-	if len(query) > maxQuery {
-		return nil, "", badData("invalid parameter %q: the query has %d bytes, and at most %d are read", "query", len(query), maxQuery)
-	}
-	if err := a.boundSubqueries(query); err != nil {
+	if err := checkText(query); err != nil {
 		return nil, "", err
 	}
 	q, err = make(ctx, opts, query)
@@ -131,6 +128,9 @@ func (a *API) evaluate(r *http.Request, make prepare) (reply, error) {
 		return reply{}, err
 	}
 	defer q.Close()
+	if err := checkWork(q.Statement()); err != nil {
+		return reply{}, &evalError{err}
+	}
 	res := q.Exec(ctx)
 	if res.Err != nil {
 		if cause := context.Cause(ctx); errs.KindOf(cause) == errs.Exhausted {
@@ -156,10 +156,21 @@ func (a *API) evaluate(r *http.Request, make prepare) (reply, error) {
 	return withStats(out, r.FormValue("stats"), q)
 }
 
+// checkText refuses a query for what it costs to parse and to walk.
+func checkText(query string) error {
+	switch {
+	case len(query) > maxQuery:
+		return badData("invalid parameter %q: the query has %d bytes, and at most %d are read", "query", len(query), maxQuery)
+	case deep(query):
+		return badData("invalid parameter %q: parse error: more than %d brackets within each other", "query", maxDepth)
+	}
+	return nil
+}
+
 // parse reads an expression.
 func (a *API) parse(query string) (parser.Expr, error) {
-	if len(query) > maxQuery {
-		return nil, badData("invalid parameter %q: the query has %d bytes, and at most %d are read", "query", len(query), maxQuery)
+	if err := checkText(query); err != nil {
+		return nil, err
 	}
 	expr, err := a.parser.ParseExpr(query)
 	if err != nil {

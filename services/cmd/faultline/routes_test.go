@@ -35,6 +35,13 @@ var families = []struct{ owner, prefix string }{
 	{"zipkin", "/zipkin/"}, {"graphite", "/graphite/"}, {"gelf", "/gelf"}, {"journald", "/upload"}, {"journald", "/journald/"}, {"newrelic", "/newrelic/"},
 }
 
+// shadowed are the routes of the query API that another part answers where it runs in the same process, with its pattern: the gateway takes
+// alerts, and a query process by itself takes them too.
+var shadowed = map[string]string{
+	"POST /api/v2/alerts":              "POST /api/v2/alerts",
+	"POST /alertmanager/api/v2/alerts": "POST /alertmanager/api/v2/alerts",
+}
+
 // TestRoutes starts everything that the all-in-one has, with its own roles, and looks at what they put on the shared listener. A
 // pattern that is there twice, or two that collide, would end the start with a panic.
 func TestRoutes(t *testing.T) {
@@ -95,11 +102,12 @@ func check(t *testing.T, e *launch.Env, handler http.Handler, m launch.Mounted, 
 		t.Errorf("%s: whose is it? say so in the list of families", route)
 	}
 	request := httptest.NewRequest(method, sample(path), http.NoBody)
-	if m.Pattern == "/" && method == "POST" && strings.HasSuffix(path, "/api/v2/alerts") {
-		return owner // The gateway takes alerts where it runs in the same process.
+	want := m.Pattern
+	if m.Pattern == "/" && shadowed[route] != "" {
+		want = shadowed[route]
 	}
-	if got := e.PatternOf(request); got != m.Pattern {
-		t.Errorf("%s belongs to the mount %s and goes to %s", route, m.Pattern, got)
+	if got := e.PatternOf(request); got != want {
+		t.Errorf("%s belongs to the mount %s and goes to %s", route, want, got)
 	}
 	if m.Pattern != "/" || query.Public(path) {
 		return owner

@@ -65,7 +65,10 @@ func startBus(t *testing.T, dir string) (*natsbus.Bus, func()) {
 	return b, stop
 }
 
-func start(t *testing.T) *server {
+func start(t *testing.T) *server { return startWith(t, func(*Config) {}) }
+
+// startWith is start with a configuration that differs.
+func startWith(t *testing.T, change func(*Config)) *server {
 	t.Helper()
 	s := &server{db: chtest.Start(t), busDir: filepath.Join(t.TempDir(), "bus"), log: &bytes.Buffer{}}
 	s.bus, _ = startBus(t, s.busDir)
@@ -81,6 +84,7 @@ func start(t *testing.T) *server {
 	s.password = first.Reveal()
 	cfg := Default()
 	cfg.Series.SeriesTTL = time.Nanosecond // tests write and read at once
+	change(&cfg)
 	s.Query, err = New(cfg, Deps{
 		Store: s.db.Reader, System: s.db.Admin, Bus: s.bus, Auth: secrets, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		Dist:    fstest.MapFS{"dist/index.html": {Data: []byte("<title>console</title>")}},

@@ -205,7 +205,7 @@ func alertsAsAlertmanager(t *testing.T, s *server) {
 func amtoolWorks(t *testing.T, s *server) {
 	tool, err := exec.LookPath("amtool")
 	if err != nil {
-		t.Skip("amtool is not installed (Debian: prometheus-alertmanager)")
+		t.Skip("amtool is not installed; `make test` builds it (deploy/tools)")
 	}
 	run := func(args ...string) string {
 		t.Helper()

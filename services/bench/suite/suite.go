@@ -32,7 +32,7 @@ type Suite struct {
 
 // All returns the suites in the order in which they are listed.
 func All() []Suite {
-	return []Suite{templates()}
+	return []Suite{templates(), anomaly()}
 }
 
 // Report is a table of results.

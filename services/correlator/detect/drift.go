@@ -1,0 +1,95 @@
+package detect
+
+import "math"
+
+// Figures of the CUSUM over hourly means (Page, Biometrika 1954). Hours are far enough apart to be nearly independent, which minutes are not.
+const (
+	driftHours = 24   // Least history.
+	driftSlack = 0.75 // Spreads an hour that are let pass.
+	driftLimit = 14   // Sum at which it is a drift: two spreads for half a day, or four for a shift.
+	driftClip  = 4    // One hour cannot decide.
+	driftBase  = 168  // Hours of memory of the level that is drifted from.
+)
+
+// drift accumulates how far hourly means are away from a level of a week.
+type drift struct {
+	hour     uint32 // Since 1970.
+	n        uint16 // Hours so far.
+	steps    uint16
+	sum      float64
+	base     float64
+	dev      float32
+	up, down float32
+	sinceHr  uint32 // Hour in which the sum that is larger began to grow.
+}
+
+// add takes a step and returns +1 or -1 when the series has drifted, with the hour since when.
+func (d *drift) add(ms int64, y, floor float64, frozen bool) int8 {
+	h := uint32(ms / hourMS)
+	if h == d.hour {
+		d.sum += y
+		d.steps++
+		return 0
+	}
+	mean, n := d.sum, d.steps
+	d.sum, d.steps = y, 1
+	last := d.hour
+	d.hour = h
+	if n == 0 || last == 0 {
+		return 0
+	}
+	mean /= float64(n)
+	if d.n == 0 {
+		d.base = mean
+	}
+	if d.n < math.MaxUint16 {
+		d.n++
+	}
+	spread := math.Max(float64(d.dev), floor)
+	r := mean - d.base
+	if frozen {
+		return 0
+	}
+	z := clip(r/spread, driftClip)
+	if d.n > driftHours {
+		if d.up == 0 && d.down == 0 {
+			d.sinceHr = last
+		}
+		d.up = float32(math.Max(0, float64(d.up)+z-driftSlack))
+		d.down = float32(math.Max(0, float64(d.down)-z-driftSlack))
+	}
+	a := 1 / math.Min(float64(d.n), driftBase)
+	if d.n > 4 {
+		r = clip(r, 3*spread)
+		d.dev += float32(math.Max(a, 1.0/driftBase) * (1.25*math.Abs(r) - float64(d.dev)))
+	}
+	d.base += a * r
+	switch {
+	case d.up > driftLimit:
+		return 1
+	case d.down > driftLimit:
+		return -1
+	}
+	return 0
+}
+
+// reset forgets what was accumulated, and takes the level of the last hour as the one to drift from.
+func (d *drift) reset() {
+	if d.steps > 0 {
+		d.base = d.sum / float64(d.steps)
+	}
+	d.up, d.down = 0, 0
+	d.n = min(d.n, driftHours/2)
+}
+
+func (d *drift) code(c *codec) {
+	c.u32(&d.hour)
+	c.u16(&d.n)
+	c.u16(&d.steps)
+	c.f64(&d.sum)
+	c.f64(&d.base)
+	c.f32(&d.dev)
+	c.f32(&d.up)
+	c.f32(&d.down)
+	c.u32(&d.sinceHr)
+}

@@ -1,0 +1,161 @@
+package detect
+
+import "math"
+
+// Bins of a tail: four an octave of score, from a quarter of a spread to 64 spreads. Below the first everything is alike, above the last
+// a deviation's size says nothing more.
+const (
+	tailBins = 32
+	tailLow  = 0.25
+)
+
+// tailMost is the weight at which all counts are halved: at 15 s between four and eight hours of weight each half, so that a
+// nightly job is remembered from one night to the next.
+const tailMost = 12_000
+
+// Prior of the tail beyond what was seen: as heavy as that of a Laplace distribution (mean excess of the logarithm .25 at two to four spreads),
+// with the weight of a few points, so that a calm hour alone does not make a small step a sensation.
+const (
+	tailPrior       = 0.30
+	tailPriorWeight = 4
+)
+
+// tail is the distribution of a series' own past scores: counts by bin, forgetting. It is conformal where there is data, and goes on as a
+// Pareto tail (exponential in the logarithm of the score, Hill's estimator) beyond.
+type tail struct {
+	n    uint16
+	high uint8 // Bin from which on a score is worth a look: about the highest 3 %.
+	bins [tailBins]uint16
+}
+
+// bin returns the bin of a score. The two highest bits of the mantissa split an octave in four.
+func bin(z float64) int {
+	if !(z > tailLow) {
+		return 0
+	}
+	i := int(math.Float64bits(z)>>50) - int((1023-2)<<2)
+	return min(max(i, 0), tailBins-1)
+}
+
+// binFloor is the lower end of a bin.
+func binFloor(i int) float64 {
+	return math.Ldexp(1+float64(i&3)/4, i>>2-2)
+}
+
+// binLogs has the natural logarithms of the ends of bins, worked out once by newLogs.
+type binLogs [tailBins + 1]float64
+
+func newLogs() *binLogs {
+	var l binLogs
+	for i := range l {
+		l[i] = math.Log(binFloor(i))
+	}
+	return &l
+}
+
+// add counts a score.
+func (t *tail) add(b int) {
+	t.bins[b]++
+	t.n++
+	if t.n&31 == 0 || t.n < 64 {
+		t.settle()
+	}
+}
+
+// settle halves counts at the bound and finds the bin from which on a score is high.
+func (t *tail) settle() {
+	if t.n >= tailMost {
+		n := 0
+		for i := range t.bins {
+			t.bins[i] -= t.bins[i] / 2
+			n += int(t.bins[i])
+		}
+		t.n = uint16(n)
+	}
+	need, c := int(t.n)/33+1, 0
+	i := tailBins - 1
+	for ; i > 0; i-- {
+		if c += int(t.bins[i]); c > need {
+			break
+		}
+	}
+	t.high = uint8(min(i+1, tailBins-1))
+}
+
+// p returns the probability of a score of at least z in quiet times: (k+1)/(n+1) where k past scores were as high, and beyond the highest
+// few the Pareto tail that fits them. The result is in (0,1]. O(bins).
+func (t *tail) p(z float64, logs *binLogs) float64 {
+	b := bin(z)
+	n := float64(t.n) + 1
+	above := 0
+	for i := b; i < tailBins; i++ {
+		above += int(t.bins[i])
+	}
+	need := max(4, int(t.n)/33)
+	if above >= need {
+		return (float64(above) + 1) / n
+	}
+	// The highest bin such that enough scores are in it or above.
+	c, u, excess := 0, 0, 0.0
+	for i := tailBins - 1; i >= 0; i-- {
+		c += int(t.bins[i])
+		if c >= need || i == 0 {
+			u = i
+			break
+		}
+	}
+	for i := u; i < tailBins; i++ {
+		excess += float64(t.bins[i]) * ((logs[i]+logs[i+1])/2 - logs[u])
+	}
+	beta := (excess + tailPriorWeight*tailPrior) / (float64(c) + tailPriorWeight)
+	pu := math.Min(1, (float64(c)+1)/n)
+	over := math.Log(math.Max(z, tailLow)) - logs[u]
+	return math.Max(pu*math.Exp(-math.Max(over, 0)/beta), 1e-15)
+}
+
+// fade halves all counts, when what is counted has changed its meaning.
+func (t *tail) fade() {
+	n := 0
+	for i := range t.bins {
+		t.bins[i] -= t.bins[i] / 2
+		n += int(t.bins[i])
+	}
+	t.n = uint16(n)
+	t.settle()
+}
+
+// merge adds the counts of an older tail.
+func (t *tail) merge(old *tail) {
+	total := int(t.n) + int(old.n)
+	shift := 0
+	for total>>shift >= tailMost {
+		shift++
+	}
+	n := 0
+	for i := range t.bins {
+		t.bins[i] = uint16((int(t.bins[i]) + int(old.bins[i])) >> shift)
+		n += int(t.bins[i])
+	}
+	t.n = uint16(n)
+	t.settle()
+}
+
+func (t *tail) code(c *codec) {
+	for i := range t.bins {
+		c.u16(&t.bins[i])
+	}
+	if c.reading {
+		n := 0
+		for _, k := range t.bins {
+			n += int(k)
+		}
+		if n > tailMost+1 {
+			c.fail("counts of a tail")
+			*t = tail{}
+			return
+		}
+		t.n = uint16(n)
+	}
+	c.u8(&t.high)
+	t.high = min(t.high, tailBins-1)
+}

@@ -79,8 +79,14 @@ type Member struct {
 	JoinedMS  int64
 	// Reason says why it belongs here: "first", "calls checkout, onset 40 s later", …
 	Reason string
-	// Open says whether the finding still lasts.
+	// Open says whether the finding still lasts, or one that was folded into it.
 	Open bool
+	// Folded are later findings of the same signal that count as this one, newest last, bounded; Times is how often the signal was
+	// found in all, 1 for once.
+	Folded []uint64
+	Times  int
+	// Held says why the finding counts for nothing now: muted, expected, maintenance, rejected. It is empty for most.
+	Held string
 }
 
 // Revision is one step of what was known.
@@ -112,7 +118,9 @@ const (
 type Feedback struct {
 	ID     string
 	Kind   FeedbackKind
-	Target string // "incident", "finding:<id>", "candidate:<entity>", "signal:<entity>/<name>".
+	// Target is "incident", "finding:<id>", "candidate:<entity>", "signal:<entity>/<name>" with * for all names, or "entity:<entity>"
+	// and "all" for maintenance. Ids are decimal.
+	Target string
 	PersonAct
 	// UntilMS ends a mute; 0 for ever.
 	UntilMS int64
@@ -127,7 +135,7 @@ type Command struct {
 	Tenant TenantID
 	AtMS   int64
 	Who    string
-	// Action is one of acknowledge, unacknowledge, assign, comment, resolve, reopen, merge, split, feedback, revoke.
+	// Action is one of acknowledge, unacknowledge, assign, comment, resolve, reopen, merge, split, feedback, revoke, maintenance.
 	Action   string
 	Incident string
 	// Other is the second incident of a merge; Findings are those that a split takes out.

@@ -32,7 +32,12 @@ type Suite struct {
 
 // All returns the suites in the order in which they are listed.
 func All() []Suite {
-	return []Suite{templates(), anomaly()}
+	return []Suite{
+		templates(),
+		anomaly(),
+		rca(),
+		changes(),
+	}
 }
 
 // Report is a table of results.

@@ -1,0 +1,205 @@
+package rootcause
+
+import (
+	"math"
+
+	"github.com/faultline-io/faultline/services/model"
+)
+
+const (
+	// coveredFrom and coveredAt are the shares of a change that a dependency's own change must reach to explain a part of it and all of it: calls
+	// are repeated and run beside each other, so that the two are never equal.
+	coveredFrom, coveredAt = 0.1, 0.6
+	// blindHops is how many entities without telemetry an explanation may cross.
+	blindHops = 3
+	// logShare is how much of the logs and the structure of a caller the trouble of a dependency explains: it writes errors and leaves out steps because of
+	// it.
+	logShare = 0.8
+	// maxVisited bounds the search for cycles.
+	maxVisited = 256
+)
+
+// explain takes off each node what its dependencies explain. Latency and errors of a dependency explain as much as they cover; logs, structure
+// and self time of callers are explained in part by any trouble below them.
+func (c *incident) explain() {
+	for v := range c.nodes {
+		n := &c.nodes[v]
+		below := c.below(v)
+		if len(below) == 0 {
+			continue
+		}
+		for _, col := range [...]column{colLatency, colErrors} {
+			cell := &n.cells[col]
+			if cell.raw <= 0 {
+				continue
+			}
+			left := 1.0
+			for _, u := range below {
+				if s := 1 - c.covers(v, u, col); s < left {
+					left, cell.by = s, u
+				}
+			}
+			cell.w = cell.raw * left
+		}
+		for _, col := range [...]column{colLog, colStructure, colSelf} {
+			c.explainOwn(&n.cells[col], col, below)
+		}
+	}
+}
+
+// explainOwn takes a part off a local column of a caller where a dependency has at least as much to answer for.
+func (c *incident) explainOwn(cell *cell, col column, below []int) {
+	if cell.raw <= 0 {
+		return
+	}
+	most := 0.0
+	for _, u := range below {
+		d := &c.nodes[u]
+		w := max(d.cells[colLog].raw, d.cells[colStructure].raw, d.cells[colState].raw)
+		if col == colSelf {
+			// Work goes up while a call is waited for only where the wait is not measured.
+			w = d.cells[colSelf].raw
+		}
+		if w > most {
+			most, cell.by = w, u
+		}
+	}
+	cell.w = cell.raw * (1 - logShare*min(1, most/cell.raw))
+	if most == 0 {
+		cell.by = -1
+	}
+}
+
+// below returns the dependencies that can be seen: those that are called, and behind those of them without telemetry what they call. A dependency that
+// depends on v itself explains nothing.
+func (c *incident) below(v int) []int {
+	if !c.hasSymptoms(v) {
+		return nil
+	}
+	var out, frontier []int
+	seen := map[int]bool{v: true}
+	frontier = append(frontier, v)
+	for hop := 0; hop < blindHops && len(frontier) > 0; hop++ {
+		var next []int
+		for _, n := range frontier {
+			for _, u := range c.nodes[n].calls {
+				if seen[u] {
+					continue
+				}
+				seen[u] = true
+				switch {
+				case !c.blind(u):
+					if !c.reaches(u, v) {
+						out = append(out, u)
+					}
+				default:
+					next = append(next, u)
+				}
+			}
+		}
+		frontier = next
+	}
+	return out
+}
+
+func (c *incident) hasSymptoms(v int) bool {
+	for _, col := range [...]column{colLatency, colErrors, colLog, colStructure, colSelf} {
+		if c.nodes[v].cells[col].raw > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// blind reports whether nothing is known of a node but that it is called.
+func (c *incident) blind(u int) bool {
+	for i := range c.nodes[u].cells {
+		if len(c.nodes[u].cells[i].items) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// reaches reports whether from calls to, directly or not.
+func (c *incident) reaches(from, to int) bool {
+	seen := map[int]bool{from: true}
+	queue := []int{from}
+	for len(queue) > 0 && len(seen) < maxVisited {
+		n := queue[0]
+		queue = queue[1:]
+		for _, u := range c.nodes[n].calls {
+			if u == to {
+				return true
+			}
+			if !seen[u] {
+				seen[u] = true
+				queue = append(queue, u)
+			}
+		}
+	}
+	return false
+}
+
+// covers returns the share in [0,1] of v's change in a column that u's change explains.
+func (c *incident) covers(v, u int, col column) float64 {
+	mine, theirs := &c.nodes[v].cells[col], &c.nodes[u].cells[col]
+	most := 0.0
+	compared := false
+	for _, i := range mine.items {
+		a := &c.items[i]
+		if a.w <= 0 {
+			break
+		}
+		for _, j := range theirs.items {
+			b := &c.items[j]
+			if c.nameOf(i) != c.nameOf(j) || c.unit(a) != c.unit(b) || a.delta() == 0 {
+				continue
+			}
+			compared = true
+			if b.w > 0.3 { // Half of quiet windows have less.
+				most = max(most, c.ratio(a, b, v, u))
+			}
+		}
+		break // The strongest signal of the caller is what has to be explained.
+	}
+	if !compared && mine.raw > 0 {
+		most = coveredAt * min(1, theirs.raw/mine.raw)
+	}
+	if col == colLatency {
+		// What is lost between the two is part of what the caller waits for.
+		for _, j := range c.nodes[u].cells[colGap].items {
+			b := &c.items[j]
+			if b.from == v && b.w > 1 && len(mine.items) > 0 {
+				most = max(most, b.delta()/max(c.items[mine.items[0]].delta(), 1e-12))
+			}
+		}
+	}
+	return min(1, max(0, (most-coveredFrom)/(coveredAt-coveredFrom)))
+}
+
+// ratio returns by how much b's change covers a's. Shares of failures count by the load they are shares of, where both loads are known.
+func (c *incident) ratio(a, b *item, v, u int) float64 {
+	r := b.delta() / a.delta()
+	if a.role != model.RoleSuccess && a.role != model.RoleErrors {
+		return r
+	}
+	la, lb := c.volume(v), c.volume(u)
+	if la > 0 && lb > 0 {
+		// A request calls a dependency several times, and fails when one of them does: half of what the loads say is enough.
+		r *= max(min(2*lb/la, 4), .25)
+	}
+	return r
+}
+
+// volume returns the load of a node now, 0 when nothing is known.
+func (c *incident) volume(n int) float64 {
+	most := 0.0
+	for _, i := range c.nodes[n].cells[colTraffic].items {
+		it := &c.items[i]
+		if it.win >= 0 && it.from < 0 && !isBytes(c.windows[it.win].Signal.Unit) && !math.IsNaN(it.mid) {
+			most = max(most, it.mid)
+		}
+	}
+	return most
+}

@@ -1,0 +1,152 @@
+package rootcause
+
+import (
+	"math"
+	"strings"
+
+	"github.com/faultline-io/faultline/services/correlator/signal"
+	"github.com/faultline-io/faultline/services/model"
+)
+
+// column is a group of evidence that is gathered by itself.
+type column int
+
+// The columns. Those below firstSymptom are local: they speak of the entity itself. Symptoms can be those of a dependency.
+const (
+	colResource column = iota
+	colSelf
+	colGap
+	colLog
+	colState
+	colStructure
+	colLatency
+	colErrors
+	colTraffic
+	columns
+
+	firstSymptom = colLatency
+)
+
+// rule is how a role is judged.
+type rule struct {
+	column column
+	// direction is the bad one: +1 up, -1 down, 0 both.
+	direction int8
+	// absolute and relative are the least spread: below them a change is of no use to anybody, however unusual.
+	absolute, relative float64
+}
+
+// unitKind is what a unit measures.
+type unitKind int
+
+const (
+	unitNone unitKind = iota
+	unitSeconds
+	unitPercent
+	unitShare
+	unitBytes
+)
+
+// unitOf returns the kind of a unit and how many of it make one second, one percent, one whole or one byte.
+func unitOf(unit string) (unitKind, float64) {
+	switch strings.ToLower(unit) {
+	case "s", "seconds", "second":
+		return unitSeconds, 1
+	case "ms", "milliseconds":
+		return unitSeconds, 1e3
+	case "us", "µs", "microseconds":
+		return unitSeconds, 1e6
+	case "ns", "nanoseconds":
+		return unitSeconds, 1e9
+	case "%", "percent":
+		return unitPercent, 1
+	case "1", "ratio":
+		return unitShare, 1
+	case "by", "bytes":
+		return unitBytes, 1
+	}
+	return unitNone, 1
+}
+
+const (
+	// floorSeconds is the least spread of durations: five milliseconds are within what schedulers and garbage collection add to anything.
+	floorSeconds = 0.005
+	// floorPercent is the least spread of shares, in points.
+	floorPercent = 3
+	// floorSize is the least spread of sizes and amounts of a resource as a share of their level: they wander.
+	floorSize = 0.25
+	// floorAny is the least spread of everything else as a share of its level.
+	floorAny = 0.1
+)
+
+// ruleOf returns the rule for a role with a unit.
+func ruleOf(role model.Role, unit string) rule {
+	kind, per := unitOf(unit)
+	r := rule{column: colResource, direction: 1, relative: floorAny}
+	switch role {
+	case model.RoleTraffic:
+		r.column, r.direction = colTraffic, 0
+	case model.RoleErrors:
+		r.column = colErrors
+	case model.RoleSuccess:
+		r.column, r.direction = colErrors, -1
+	case model.RoleLatency:
+		r.column = colLatency
+	case model.RoleSelfTime:
+		r.column = colSelf
+	case model.RoleGap:
+		r.column = colGap
+	case model.RoleUtilization, model.RoleQueue:
+	case model.RoleUsage:
+		r.relative = floorSize
+	case model.RoleLog:
+		r.column, r.direction = colLog, 0
+		r.absolute = 1
+	case model.RoleState:
+		r.column, r.direction = colState, 0
+	case model.RoleAlert:
+		r.column = colErrors
+	case roleStructure:
+		r.column, r.direction, r.relative = colStructure, -1, 0.15
+	default:
+		r.direction, r.relative = 0, floorSize
+	}
+	switch kind {
+	case unitSeconds:
+		r.absolute = floorSeconds * per
+	case unitPercent:
+		r.absolute, r.relative = floorPercent, 0
+	case unitShare:
+		r.absolute, r.relative = floorPercent/100., 0
+	}
+	return r
+}
+
+// floor returns the least spread at a level. A share without a unit is known by its values.
+func (r rule) floor(level float64, sorted []float64) float64 {
+	f := max(r.absolute, r.relative*math.Abs(level))
+	if r.absolute == 0 && (r.column == colErrors && r.direction < 0) {
+		switch top := sorted[len(sorted)-1]; {
+		case top <= 1:
+			f = max(f, floorPercent/100.)
+		case top <= 100:
+			f = max(f, floorPercent)
+		}
+	}
+	if f == 0 {
+		// A series that was always zero: one hundredth of its greatest value, or one.
+		f = max(math.Abs(sorted[len(sorted)-1]), math.Abs(sorted[0])) / 100
+		if f == 0 {
+			f = 1
+		}
+	}
+	return f
+}
+
+// roleOf returns the role that a signal has, from its name where the sender of the window did not say.
+func roleOf(s *model.SignalRef) model.Role {
+	if s.Role != "" {
+		return s.Role
+	}
+	return signal.Classify(s.Name, "", s.Unit)
+}

@@ -1,0 +1,129 @@
+package scenario
+
+import (
+	"slices"
+	"time"
+)
+
+// Result is what became of a scenario.
+type Result struct {
+	*Record
+	Checked []Check
+}
+
+// State is passed, known (only expectations fail that are known to), fixed (one that is known to fail holds now) or failed.
+func (r *Result) State() string {
+	state := "passed"
+	for _, c := range r.Checked {
+		switch {
+		case !c.OK && c.Known == "":
+			return "failed"
+		case !c.OK:
+			state = "known"
+		case c.Known != "" && state == "passed":
+			state = "fixed"
+		}
+	}
+	return state
+}
+
+// Failures are the expectations that do not hold, known or not.
+func (r *Result) Failures() []Check {
+	return slices.DeleteFunc(slices.Clone(r.Checked), func(c Check) bool { return c.OK })
+}
+
+// Summary adds up results.
+type Summary struct {
+	Passed, Known, Fixed, Failed int
+	// Opened has 1 for each expected incident that was there in time and 0 for others; Rank the place of the cause; Kinds likewise.
+	Opened, Kinds []float64
+	Ranks         []int
+	Delays        []time.Duration
+	// Pages in all, and those that speak of a fault of the scenario.
+	Pages, True int
+	// QuietPages are pages in quiet times, QuietIncidents incidents of any severity, in QuietDays days and EntityDays days of an entity.
+	QuietPages, QuietIncidents int
+	QuietDays, EntityDays      float64
+	Took, Brain                time.Duration
+	Samples, Spans, Lines      int
+}
+
+// warmUp is the part of the history in which nothing is judged: a brain that has seen nothing yet may be wrong.
+const warmUp = 30 * time.Minute
+
+// Add adds a result.
+func (s *Summary) Add(r *Result) {
+	switch r.State() {
+	case "passed":
+		s.Passed++
+	case "known":
+		s.Known++
+	case "fixed":
+		s.Fixed++
+	default:
+		s.Failed++
+	}
+	for _, c := range r.Checked {
+		if c.What == ExpectIncident {
+			s.incident(c)
+		}
+	}
+	s.quiet(r)
+	s.Took, s.Brain = s.Took+r.Took, s.Brain+r.Record.Brain
+	s.Samples, s.Spans, s.Lines = s.Samples+r.Samples, s.Spans+r.Record.Spans, s.Lines+r.Lines
+}
+
+func (s *Summary) incident(c Check) {
+	s.Opened = append(s.Opened, truth(c.Opened))
+	if c.Opened {
+		s.Delays = append(s.Delays, c.Delay)
+	}
+	if len(c.Entities) > 0 {
+		s.Ranks = append(s.Ranks, c.Rank)
+	}
+	if len(c.Kinds) > 0 {
+		s.Kinds = append(s.Kinds, truth(c.KindOK))
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// quiet counts pages before the fault, which are false, and after it, which are taken for true: whether they name the cause is counted by
+// Ranks.
+func (s *Summary) quiet(r *Result) {
+	sc := r.Scenario
+	from := -sc.History + warmUp
+	for _, t := range r.Tracks {
+		if began := t.Began(); began >= from && began < sc.Fault {
+			s.QuietIncidents++
+		}
+		at, ok := t.Paged()
+		switch {
+		case !ok || at < from:
+		case at < sc.Fault:
+			s.QuietPages++
+			s.Pages++
+		default:
+			s.True++
+			s.Pages++
+		}
+	}
+	if days := (sc.Fault - from).Hours() / 24; days > 0 {
+		s.QuietDays += days
+		s.EntityDays += days * float64(len(sc.Spec.Hosts)+len(sc.Spec.Parts))
+	}
+}
+
+// Median returns the middle of durations, 0 of none.
+func Median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/2]
+}

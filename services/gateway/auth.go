@@ -97,18 +97,18 @@ func (g *Gateway) webhookSender(s intake.Sender, r *http.Request) (intake.Sender
 // maxSecretBytes bounds a file that is read as a secret.
 const maxSecretBytes = 4 << 10
 
-// readSecret reads a secret from a file; no file is no secret.
-func readSecret(file string) (string, error) {
+// readSecret reads a secret from the file that a setting names; no file is no secret.
+func readSecret(setting, file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", errs.WithHint(errs.Invalid, "receivers.webhook_secret_file names a file with the secret", "read webhook secret: %v", err)
+		return "", errs.WithHint(errs.Invalid, setting+" names a file with the secret", "%s: %v", setting, err)
 	}
 	secret := strings.TrimSpace(string(b))
 	if secret == "" || len(secret) > maxSecretBytes {
-		return "", errs.New(errs.Invalid, "%s has no secret, or one of more than %d bytes", file, maxSecretBytes)
+		return "", errs.New(errs.Invalid, "%s: %s has no secret, or one of more than %d bytes", setting, file, maxSecretBytes)
 	}
 	return secret, nil
 }

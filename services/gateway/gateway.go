@@ -65,6 +65,8 @@ type Receivers struct {
 	SyslogTLS  string // TLS over TCP.
 	GELF       string // UDP and TCP.
 	Fluent     string // TCP.
+	FluentTLS  string // TLS over TCP.
+	Elastic    string // HTTP.
 	Statsd     string // UDP and TCP.
 	Graphite   string // UDP and TCP.
 	Zipkin     string // HTTP.
@@ -74,6 +76,9 @@ type Receivers struct {
 	TrustedNetworks []string
 	// WebhookSecretFile has the secret that forges sign their webhooks with; empty asks for an ingest key instead.
 	WebhookSecretFile string
+	// FluentSharedKeyFile has the key that senders of Fluent forward must prove to know; with it they are taken from everywhere, without it from
+	// trusted networks.
+	FluentSharedKeyFile string
 	// SyslogTimezone is the zone of syslog times that name none, as Europe/Berlin; empty is that of this machine.
 	SyslogTimezone string
 }
@@ -161,6 +166,8 @@ type Gateway struct {
 	networks []netip.Prefix
 	// webhookSecret is what webhooks are signed with; empty asks for keys.
 	webhookSecret string
+	// fluentKey is what senders of Fluent forward must know; empty asks for nothing.
+	fluentKey string
 }
 
 // New returns a gateway. It starts nothing: Parts and Handler do.
@@ -209,7 +216,10 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	g.changes, g.influx, g.graphite, g.datadog = changes.New(g.core), influx.New(g.core), graphite.New(g.core), datadog.New(g.core)
 	g.statsd = statsd.New(g.core, deps.Log)
 	g.zipkin, g.jaeger = zipkin.New(g.otlp), jaeger.New(g.otlp)
-	if g.webhookSecret, err = readSecret(cfg.Receivers.WebhookSecretFile); err != nil {
+	if g.webhookSecret, err = readSecret("receivers.webhook_secret_file", cfg.Receivers.WebhookSecretFile); err != nil {
+		return nil, err
+	}
+	if g.fluentKey, err = readSecret("receivers.fluent_shared_key_file", cfg.Receivers.FluentSharedKeyFile); err != nil {
 		return nil, err
 	}
 	g.logs = newLogReceivers(g.core)

@@ -93,7 +93,7 @@ func (g *Gateway) endpoints() []*endpoint {
 }
 
 func (g *Gateway) stubs() []stub {
-	return slices.Concat(g.influxStubs(), g.datadogStubs(), g.elasticStubs(), g.splunkStubs())
+	return slices.Concat(g.influxStubs(), g.datadogStubs(), g.elasticStubs(elasticPrefix), g.splunkStubs())
 }
 
 // Patterns returns what Handler serves, as http.ServeMux writes it, for the shared listener.

@@ -11,8 +11,8 @@ import (
 	"github.com/faultline-io/faultline/services/model"
 )
 
-// elasticPrefix is below which we are an Elasticsearch. The bulk path is there without it as well; GET / is the console's, and what begins with
-// an index is not ours to take.
+// elasticPrefix is below which we are an Elasticsearch on the main port. The bulk path is there without it as well; GET / is the console's, and what
+// begins with an index would collide with the prefixes of other protocols. On a port of its own there is no prefix.
 const elasticPrefix = "/elastic"
 
 // bulkPath ends the path of a bulk request.
@@ -78,10 +78,10 @@ func elasticError(c *gin.Context, status int, err error) {
 	c.JSON(status, gin.H{"error": gin.H{"root_cause": []gin.H{cause}, "type": kind, "reason": explain(err)}, "status": status})
 }
 
-// elasticStubs are all paths below the prefix: bulk requests, and what shippers ask before they send.
-func (g *Gateway) elasticStubs() []stub {
+// elasticStubs are all paths below a prefix: bulk requests, and what shippers ask before they send.
+func (g *Gateway) elasticStubs(prefix string) []stub {
 	methods := []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost}
-	bulk := g.elasticBulk(elasticPrefix + bulkPath)
+	bulk := g.elasticBulk(prefix + bulkPath)
 	serve := func(c *gin.Context) {
 		rest := c.Param("rest")
 		index := strings.TrimSuffix(rest, bulkPath)
@@ -91,7 +91,11 @@ func (g *Gateway) elasticStubs() []stub {
 		}
 		g.answerElasticStub(c, rest)
 	}
-	return []stub{{elasticPrefix, methods, serve}, {elasticPrefix + "/*rest", methods, serve}}
+	below := stub{prefix + "/*rest", methods, serve}
+	if prefix == "" {
+		return []stub{below}
+	}
+	return []stub{{prefix, methods, serve}, below}
 }
 
 func (g *Gateway) answerElasticStub(c *gin.Context, path string) {

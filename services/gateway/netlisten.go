@@ -39,11 +39,12 @@ func (g *Gateway) newStreams(name, addr string, secure *tls.Config, serve serveS
 		if secure != nil {
 			l = tls.NewListener(l, secure)
 		}
-		return g.acceptStreams(ctx, name, l, serve)
+		return g.acceptStreams(ctx, name, l, g.trustedAddr, serve)
 	})
 }
 
-func (g *Gateway) acceptStreams(ctx context.Context, name string, l net.Listener, serve serveStream) error {
+// acceptStreams serves connections of senders that taken says yes to.
+func (g *Gateway) acceptStreams(ctx context.Context, name string, l net.Listener, taken func(netip.Addr) bool, serve serveStream) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	var open sync.WaitGroup
@@ -68,7 +69,7 @@ func (g *Gateway) acceptStreams(ctx context.Context, name string, l net.Listener
 			continue
 		}
 		from := remoteOf(c)
-		if !g.trustedAddr(from.Addr()) {
+		if !taken(from.Addr()) {
 			g.measures.untrusted(name)
 			_ = c.Close()
 			continue

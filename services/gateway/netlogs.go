@@ -12,7 +12,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/faultline-io/faultline/services/gateway/fluent"
 	"github.com/faultline-io/faultline/services/gateway/frames"
 	"github.com/faultline-io/faultline/services/gateway/gelf"
 	"github.com/faultline-io/faultline/services/gateway/intake"
@@ -31,27 +30,26 @@ func (g *Gateway) logParts() []app.Service {
 		out = append(out, g.newStreams("gateway-syslog-tcp", r.Syslog, nil, g.serveSyslog), g.syslogPackets(r.Syslog))
 	}
 	if r.SyslogTLS != "" {
-		out = append(out, newListener("gateway-syslog-tls", r.SyslogTLS, g.runSyslogTLS))
+		out = append(out, g.newTLSStreams("gateway-syslog-tls", "receivers.syslog_tls_addr", r.SyslogTLS, g.trustedAddr, g.serveSyslog))
 	}
 	if r.GELF != "" {
 		out = append(out, g.newStreams("gateway-gelf-tcp", r.GELF, nil, g.serveGELF), g.gelfPackets(r.GELF))
 	}
-	if r.Fluent != "" {
-		out = append(out, g.newStreams("gateway-fluent", r.Fluent, nil, g.serveFluent))
-	}
-	return out
+	return append(out, g.fluentParts()...)
 }
 
-// runSyslogTLS serves syslog over TLS with the certificate of the installation.
-func (g *Gateway) runSyslogTLS(ctx context.Context, l net.Listener) error {
-	secure, err := g.tlsConfig()
-	if err == nil && secure == nil {
-		err = errs.WithHint(errs.Invalid, "turn TLS on, or use receivers.syslog_addr", "receivers.syslog_tls_addr needs a certificate")
-	}
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	return g.acceptStreams(ctx, "gateway-syslog-tls", tls.NewListener(l, secure), g.serveSyslog)
+// newTLSStreams returns a service for connections over TLS with the certificate of the installation.
+func (g *Gateway) newTLSStreams(name, setting, addr string, taken func(netip.Addr) bool, serve serveStream) *Listener {
+	return newListener(name, addr, func(ctx context.Context, l net.Listener) error {
+		secure, err := g.tlsConfig()
+		if err == nil && secure == nil {
+			err = errs.WithHint(errs.Invalid, "turn TLS on, or use the setting without _tls", "%s needs a certificate", setting)
+		}
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		return g.acceptStreams(ctx, name, tls.NewListener(l, secure), taken, serve)
+	})
 }
 
 // Bounds of what listeners gather before they publish.
@@ -312,31 +310,4 @@ func (g *Gateway) openMessage(dst, msg []byte, encoding string) ([]byte, error) 
 	lease := limits.Lease{Budget: g.budget}
 	defer lease.Release()
 	return g.decoder.Decode(dst[:0], msg, encoding, gelf.MaxMessageBytes, &lease)
-}
-
-func (g *Gateway) serveFluent(ctx context.Context, c net.Conn, _ netip.AddrPort) error {
-	open := func(dst, body []byte, encoding string) ([]byte, error) {
-		lease := limits.Lease{Budget: g.budget}
-		defer lease.Release()
-		return g.decoder.Decode(dst, body, encoding, 4*fluent.MaxMessageBytes, &lease)
-	}
-	b := newBatcher(g, protoFluent, 0, func(core *intake.Core, req *intake.Request) *fluent.Decoder {
-		return fluent.NewDecoder(core, req, open)
-	})
-	return stream(ctx, b, c, func(r io.Reader, grow func(int64) error) func() ([]byte, error) {
-		return fluent.NewReader(r, grow).Next
-	}, func(d *fluent.Decoder, msg []byte) error {
-		chunk, err := d.Message(ctx, msg)
-		if err != nil || chunk == "" {
-			return err
-		}
-		if err := d.Flush(ctx); err != nil { // What is acknowledged is on the bus.
-			return err
-		}
-		if err := c.SetWriteDeadline(time.Now().Add(drainTime)); err != nil {
-			return err
-		}
-		_, err = c.Write(fluent.Acknowledgement(chunk))
-		return err
-	})
 }

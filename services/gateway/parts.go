@@ -40,7 +40,7 @@ func (g *Gateway) Parts() []app.Service {
 	return out
 }
 
-// receiverParts are the protocols of metrics and traces with a port of their own.
+// receiverParts are the protocols of metrics and traces, and those over HTTP, with a port of their own.
 func (g *Gateway) receiverParts() []app.Service {
 	var out []app.Service
 	r := &g.cfg.Receivers
@@ -53,9 +53,13 @@ func (g *Gateway) receiverParts() []app.Service {
 	for _, l := range []struct {
 		name, addr string
 		endpoints  []*endpoint
-	}{{"gateway-zipkin", r.Zipkin, g.zipkinEndpoints("")}, {"gateway-jaeger-http", r.JaegerHTTP, g.jaegerEndpoints("")}} {
+		stubs      []stub
+	}{
+		{"gateway-zipkin", r.Zipkin, g.zipkinEndpoints(""), nil}, {"gateway-jaeger-http", r.JaegerHTTP, g.jaegerEndpoints(""), nil},
+		{"gateway-elastic", r.Elastic, nil, g.elasticStubs("")},
+	} {
 		if l.addr != "" {
-			handler := g.engine(l.endpoints, nil)
+			handler := g.engine(l.endpoints, l.stubs)
 			out = append(out, newListener(l.name, l.addr, func(ctx context.Context, nl net.Listener) error { return g.runHTTP(ctx, nl, l.name, handler) }))
 		}
 	}

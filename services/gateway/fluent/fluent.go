@@ -1,5 +1,5 @@
 // Package fluent takes logs as Fluentd, Fluent Bit and Docker forward them: msgpack over TCP in the modes message, forward, packed forward and
-// compressed packed forward, with acknowledgements. A message is read whole, within a bound, and decoded in place.
+// compressed packed forward, with acknowledgements and the handshake of a shared key. A message is read whole, within a bound, and decoded in place.
 package fluent
 
 import (
@@ -32,10 +32,13 @@ type Reader struct {
 
 // NewReader returns a reader over src; grow is asked before memory grows.
 func NewReader(src io.Reader, grow func(int64) error) *Reader {
-	r := &Reader{in: msgp.NewReaderSize(src, 16<<10), buf: bounded{grow: grow}}
+	r := &Reader{in: msgp.NewReaderSize(src, 16<<10), buf: bounded{max: MaxMessageBytes, grow: grow}}
 	r.in.SetMaxRecursionDepth(maxDepth)
 	return r
 }
+
+// Limit sets the longest message from now on, in bytes; it is MaxMessageBytes at first.
+func (r *Reader) Limit(n int) { r.buf.max = n }
 
 // Next returns the next message, valid until the next call. Errors: io.EOF at the end, errs.Invalid for one that is too long or deep.
 func (r *Reader) Next() ([]byte, error) {
@@ -58,14 +61,15 @@ func (r *Reader) Next() ([]byte, error) {
 // bounded is a buffer that does not grow beyond a message.
 type bounded struct {
 	b    []byte
+	max  int
 	grow func(int64) error
 }
 
 // Write appends.
 func (w *bounded) Write(p []byte) (int, error) {
 	n := len(w.b) + len(p)
-	if n > MaxMessageBytes {
-		return 0, errs.New(errs.Invalid, "fluent: a message of more than %d bytes", MaxMessageBytes)
+	if n > w.max {
+		return 0, errs.New(errs.Invalid, "fluent: a message of more than %d bytes", w.max)
 	}
 	if n > cap(w.b) {
 		size := max(2*cap(w.b), n, 4<<10)

@@ -198,3 +198,14 @@ func BenchmarkPacked(b *testing.B) {
 	}
 	b.ReportMetric(1000*float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 }
+
+func FuzzHandshake(f *testing.F) {
+	f.Add(array(text("PING"), text("host"), text("salt"), text("00"), text(""), text("")))
+	f.Add(array(text("PING")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		pong, err := NewHandshake("key", "host").Answer(b)
+		if k := errs.KindOf(err); k != errs.Invalid && k != errs.Unauthenticated || (pong == nil) != (k == errs.Invalid) {
+			t.Fatalf("%q %v", pong, err) // Nobody guesses the digest of a number that is used once.
+		}
+	})
+}

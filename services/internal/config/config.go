@@ -132,6 +132,8 @@ type Receivers struct {
 	SyslogTLS       string
 	GELF            string
 	Fluent          string
+	FluentTLS       string
+	Elastic         string
 	Statsd          string
 	Graphite        string
 	Zipkin          string
@@ -140,14 +142,16 @@ type Receivers struct {
 	TrustedNetworks []string
 	// WebhookSecretFile has the secret of signed webhooks.
 	WebhookSecretFile string
-	SyslogTimezone    string
+	// FluentSharedKeyFile has the key of senders of Fluent forward.
+	FluentSharedKeyFile string
+	SyslogTimezone      string
 }
 
 // addresses returns the settings by their keys.
 func (r *Receivers) addresses() []address {
 	return []address{
 		{"receivers.syslog_addr", &r.Syslog}, {"receivers.syslog_tls_addr", &r.SyslogTLS}, {"receivers.gelf_addr", &r.GELF},
-		{"receivers.fluent_addr", &r.Fluent}, {"receivers.statsd_addr", &r.Statsd}, {"receivers.graphite_addr", &r.Graphite},
+		{"receivers.fluent_addr", &r.Fluent}, {"receivers.fluent_tls_addr", &r.FluentTLS}, {"receivers.elastic_addr", &r.Elastic}, {"receivers.statsd_addr", &r.Statsd}, {"receivers.graphite_addr", &r.Graphite},
 		{"receivers.zipkin_addr", &r.Zipkin}, {"receivers.jaeger_http_addr", &r.JaegerHTTP}, {"receivers.jaeger_grpc_addr", &r.JaegerGRPC},
 	}
 }

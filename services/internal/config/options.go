@@ -110,6 +110,8 @@ func (c *Config) receiverOptions() []Option {
 		{"receivers.syslog_tls_addr", "host:port for syslog over TLS, as 0.0.0.0:6514; empty is off", str(&r.SyslogTLS)},
 		{"receivers.gelf_addr", "host:port for GELF over UDP and TCP, as 127.0.0.1:12201; empty is off", str(&r.GELF)},
 		{"receivers.fluent_addr", "host:port for Fluent forward, as 127.0.0.1:24224; empty is off", str(&r.Fluent)},
+		{"receivers.fluent_tls_addr", "host:port for Fluent forward over TLS, as 0.0.0.0:24284; empty is off", str(&r.FluentTLS)},
+		{"receivers.elastic_addr", "host:port for Elasticsearch bulk over HTTP, for senders that cannot be given a path, as 127.0.0.1:9200; empty is off", str(&r.Elastic)},
 		{"receivers.statsd_addr", "host:port for statsd and DogStatsD over UDP and TCP, as 127.0.0.1:8125; empty is off", str(&r.Statsd)},
 		{"receivers.graphite_addr", "host:port for Graphite plaintext over UDP and TCP, as 127.0.0.1:2003; empty is off", str(&r.Graphite)},
 		{"receivers.zipkin_addr", "host:port for Zipkin over HTTP, as 127.0.0.1:9411; empty is off", str(&r.Zipkin)},
@@ -117,6 +119,7 @@ func (c *Config) receiverOptions() []Option {
 		{"receivers.jaeger_grpc_addr", "host:port for Jaeger over gRPC, as 127.0.0.1:14250; empty is off", str(&r.JaegerGRPC)},
 		{"receivers.trusted_networks", "networks whose senders are taken without a key where the protocol knows none, as 10.0.0.0/8,192.0.2.7", list(&r.TrustedNetworks)},
 		{"receivers.webhook_secret_file", "file with the secret that GitHub, GitLab and Flux sign their webhooks with; empty asks for the ingest key instead", str(&r.WebhookSecretFile)},
+		{"receivers.fluent_shared_key_file", "file with the shared key of Fluent forward: senders must prove that they know it, and then are taken from everywhere; empty asks for nothing", str(&r.FluentSharedKeyFile)},
 		{"receivers.syslog_timezone", "zone of syslog times that name none, as Europe/Berlin; empty is the zone of this machine", str(&r.SyslogTimezone)},
 	}
 }

@@ -50,6 +50,10 @@ type Consumer interface {
 	AckThrough(ctx context.Context, seq uint64) error
 	// Rewind makes the next Fetch start at the first message that is not acknowledged.
 	Rewind(ctx context.Context) error
+	// Behind returns how many messages wait that were not delivered to this reader yet.
+	Behind(ctx context.Context) (uint64, error)
+	// Skip gives up every message that was not acknowledged: the next Fetch begins with what comes from now on.
+	Skip(ctx context.Context) error
 	// Close releases the consumer; the durable position stays.
 	Close()
 }
@@ -95,8 +99,10 @@ type DeadLetter struct {
 
 // StreamState is the state of one stream, for the ledger and the health pages.
 type StreamState struct {
-	Stream   string
-	Signal   model.Signal
+	Stream string
+	Signal model.Signal
+	// Epoch is when the stream was made: sequence numbers mean nothing beyond it.
+	Epoch    uint64
 	FirstSeq uint64
 	LastSeq  uint64
 	AckFloor uint64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,12 +32,19 @@ type consumer struct {
 	shard  int
 
 	cons jetstream.Consumer
-	// outstanding are delivered and not acknowledged, in order; head is the highest sequence delivered.
-	outstanding []jetstream.Msg
+	// outstanding are delivered and not acknowledged, in order, without their data, since a reader may acknowledge minutes later; head is
+	// the highest sequence delivered.
+	outstanding []receipt
 	head        uint64
 	// meanBytes is about the size of the messages of late: a request can be bounded by number or by bytes, not by both, and 256
 	// messages may be a few kilobytes or a quarter of a gigabyte.
 	meanBytes int
+}
+
+// receipt is what acknowledging a message takes.
+type receipt struct {
+	seq   uint64
+	reply string
 }
 
 // ask returns how many messages to ask for when at most messages and about size bytes are wanted.
@@ -55,14 +63,41 @@ func (b *Bus) Consume(ctx context.Context, name string, signal model.Signal, sha
 
 // Rewind implements bus.Consumer. It makes the server deliver from the acknowledgement floor again.
 func (c *consumer) Rewind(ctx context.Context) error {
-	cons, err := c.bus.durable(ctx, c.name, c.signal, c.shard)
-	if err != nil {
-		return err
+	cons, err := c.bus.streams[c.signal].Consumer(ctx, c.durableName())
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		cons, err = c.bus.durable(ctx, c.name, c.signal, c.shard, jetstream.DeliverAllPolicy)
 	}
-	if _, err := c.bus.js.ResetConsumer(ctx, streamName(c.signal), fmt.Sprintf("%s-%d", c.name, c.shard)); err != nil {
+	if err != nil {
+		return busError("open reader "+c.name+" of "+streamName(c.signal), err)
+	}
+	if _, err := c.bus.js.ResetConsumer(ctx, streamName(c.signal), c.durableName()); err != nil {
 		return busError("rewind reader of "+streamName(c.signal), err)
 	}
 	c.cons, c.outstanding, c.head = cons, c.outstanding[:0], 0
+	return nil
+}
+
+func (c *consumer) durableName() string { return fmt.Sprintf("%s-%d", c.name, c.shard) }
+
+// Behind implements bus.Consumer.
+func (c *consumer) Behind(ctx context.Context) (uint64, error) {
+	info, err := c.cons.Info(ctx)
+	if err != nil {
+		return 0, busError("read the place of reader "+c.name+" of "+streamName(c.signal), err)
+	}
+	return info.NumPending, nil
+}
+
+// Skip implements bus.Consumer: the reader is made anew at the end of the stream, and what only it had kept there goes.
+func (c *consumer) Skip(ctx context.Context) error {
+	err := c.bus.streams[c.signal].DeleteConsumer(ctx, c.durableName())
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return busError("skip reader "+c.name+" of "+streamName(c.signal), err)
+	}
+	if c.cons, err = c.bus.durable(ctx, c.name, c.signal, c.shard, jetstream.DeliverNewPolicy); err != nil {
+		return err
+	}
+	c.outstanding = c.outstanding[:0]
 	return nil
 }
 
@@ -138,7 +173,7 @@ func (c *consumer) accept(m jetstream.Msg) (*bus.Delivery, error) {
 		return nil, nil
 	}
 	c.head = seq
-	c.outstanding = append(c.outstanding, m)
+	c.outstanding = append(c.outstanding, receipt{seq, m.Reply()})
 	return &bus.Delivery{
 		Message: readMessage(m.Subject(), m.Headers(), m.Data()),
 		Stream:  streamName(c.signal), Epoch: c.bus.epochs[c.signal], Seq: seq,
@@ -147,26 +182,15 @@ func (c *consumer) accept(m jetstream.Msg) (*bus.Delivery, error) {
 
 // AckThrough implements bus.Consumer. It returns after the server has confirmed.
 func (c *consumer) AckThrough(ctx context.Context, seq uint64) error {
-	last := -1
-	for i, m := range c.outstanding {
-		meta, err := m.Metadata()
-		if err != nil {
-			return busError("read message metadata", err)
-		}
-		if meta.Sequence.Stream > seq {
-			break
-		}
-		last = i
-	}
-	if last < 0 {
+	n := sort.Search(len(c.outstanding), func(i int) bool { return c.outstanding[i].seq > seq })
+	if n == 0 {
 		return nil
 	}
-	if err := c.outstanding[last].DoubleAck(ctx); err != nil {
+	// A request, so that this returns after the server has it (what Msg.DoubleAck does).
+	if _, err := c.bus.nc.RequestWithContext(ctx, c.outstanding[n-1].reply, []byte("+ACK")); err != nil {
 		return busError("acknowledge "+streamName(c.signal), err)
 	}
-	rest := copy(c.outstanding, c.outstanding[last+1:])
-	clear(c.outstanding[rest:])
-	c.outstanding = c.outstanding[:rest]
+	c.outstanding = append(c.outstanding[:0], c.outstanding[n:]...)
 	return nil
 }
 

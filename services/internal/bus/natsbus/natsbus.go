@@ -113,21 +113,28 @@ func (b *Bus) openStream(ctx context.Context, s model.Signal) error {
 	}
 	b.streams[s], b.epochs[s] = st, uint64(info.Created.UnixNano())
 	for shard := range b.cfg.Shards {
-		if _, err := b.durable(ctx, WriterName, s, shard); err != nil {
+		if _, err := b.durable(ctx, WriterName, s, shard, jetstream.DeliverAllPolicy); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// durable opens the consumer of one reader, signal and shard. Acknowledging is cumulative, since writers work in order.
-func (b *Bus) durable(ctx context.Context, name string, s model.Signal, shard int) (jetstream.Consumer, error) {
-	c, err := b.streams[s].CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+// readerIdle is how long a reader other than the writer may be away before it is forgotten: what it has not read would else fill the stream.
+const readerIdle = 20 * time.Minute
+
+// durable opens the consumer of one reader, signal and shard. Acknowledging is cumulative, since readers work in order.
+func (b *Bus) durable(ctx context.Context, name string, s model.Signal, shard int, from jetstream.DeliverPolicy) (jetstream.Consumer, error) {
+	cfg := jetstream.ConsumerConfig{
 		Durable: fmt.Sprintf("%s-%d", name, shard), FilterSubject: fmt.Sprintf("telemetry.*.%s.%d", s, shard),
-		AckPolicy: jetstream.AckAllPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy: jetstream.AckAllPolicy, DeliverPolicy: from,
 		// A writer that waits for a slow store must not see its messages again meanwhile; after a restart it rewinds by itself.
 		AckWait: 15 * time.Minute, MaxAckPending: 200_000, MaxDeliver: -1,
-	})
+	}
+	if name != WriterName {
+		cfg.InactiveThreshold = readerIdle
+	}
+	c, err := b.streams[s].CreateOrUpdateConsumer(ctx, cfg)
 	if err != nil {
 		return nil, busError(fmt.Sprintf("open reader %s of %s", name, streamName(s)), err)
 	}

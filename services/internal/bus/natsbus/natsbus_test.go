@@ -279,3 +279,53 @@ func TestKVCompareAndSetAndWatch(t *testing.T) {
 		t.Errorf("the watch ended with %v", err)
 	}
 }
+
+// TestSkipFreesTheStream has a second reader fall behind: what only it keeps goes, and it goes on with what comes.
+func TestSkipFreesTheStream(t *testing.T) {
+	b, _ := open(t, filepath.Join(t.TempDir(), "nats"), natsbus.Config{})
+	slow, err := b.Consume(t.Context(), "slow", model.SignalMetrics, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, 20)
+	writer := consume(t, b)
+	ds := fetch(t, writer, 20)
+	if err := writer.AckThrough(t.Context(), ds[19].Seq); err != nil {
+		t.Fatal(err)
+	}
+	fetch(t, slow, 3)
+	if n, err := slow.Behind(t.Context()); err != nil || n != 17 {
+		t.Fatalf("behind by %d (%v), want 17", n, err)
+	}
+	if got := messages(t, b); got != 20 {
+		t.Fatalf("%d messages are kept for the slow reader, want 20", got)
+	}
+	if err := slow.Skip(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := messages(t, b); got != 0 {
+		t.Errorf("%d messages are kept after the skip", got)
+	}
+	publish(t, b, 2)
+	if ds := fetch(t, slow, 2); ds[0].Seq != 21 || ds[1].Seq != 22 {
+		t.Errorf("after the skip: %d and %d", ds[0].Seq, ds[1].Seq)
+	}
+}
+
+// messages returns how many messages of metrics the stream holds.
+func messages(t *testing.T, b *natsbus.Bus) uint64 {
+	t.Helper()
+	states, err := b.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range states {
+		if s.Signal == model.SignalMetrics {
+			if s.Epoch == 0 {
+				t.Error("no epoch")
+			}
+			return s.LastSeq + 1 - s.FirstSeq
+		}
+	}
+	return 0
+}

@@ -33,7 +33,7 @@ func (b *Bus) State(ctx context.Context) ([]bus.StreamState, error) {
 			return nil, busError("read stream "+streamName(s), err)
 		}
 		st := bus.StreamState{
-			Stream: info.Config.Name, Signal: s, FirstSeq: info.State.FirstSeq, LastSeq: info.State.LastSeq,
+			Stream: info.Config.Name, Signal: s, Epoch: b.epochs[s], FirstSeq: info.State.FirstSeq, LastSeq: info.State.LastSeq,
 			Bytes: info.State.Bytes, MaxBytes: uint64(max(info.Config.MaxBytes, 0)), AckFloor: info.State.LastSeq,
 		}
 		for shard := range b.cfg.Shards {

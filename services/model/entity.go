@@ -77,6 +77,17 @@ var callLabels = [][2]string{
 	{"source_app", "destination_app"}, {"caller", "callee"}, {"src_service", "dst_service"},
 }
 
+// LabelServerKind is the label by which a series about a call says what kind of entity its server label names; without it, a service.
+const LabelServerKind = "server_kind"
+
+// serverKind returns the kind of the entity that was called.
+func serverKind(labels []Label) EntityKind {
+	if k := Lookup(labels, LabelServerKind); k != "" {
+		return EntityKind(k)
+	}
+	return KindService
+}
+
 // instanceLabels name one of the alike parts of a service, the first that is there.
 var instanceLabels = []string{"service_instance_id", AttrServiceInstance, "k8s_pod_name", "k8s.pod.name", "pod", "pod_name", "kubernetes_pod_name", "task", "container_name", "container"}
 
@@ -96,7 +107,7 @@ func EntityOf(name string, labels []Label) Entity {
 	}
 	for _, p := range callLabels {
 		if to := Lookup(labels, p[1]); to != "" && Lookup(labels, p[0]) != "" {
-			return Entity{KindService, to}
+			return Entity{serverKind(labels), to}
 		}
 	}
 	service := ResolveService(labels)
@@ -120,7 +131,7 @@ func EdgesOf(name string, labels []Label) []Edge {
 	for _, p := range callLabels {
 		from, to := Lookup(labels, p[0]), Lookup(labels, p[1])
 		if from != "" && to != "" && from != to {
-			return []Edge{{EdgeCalls, Entity{KindService, from}, Entity{KindService, to}}}
+			return []Edge{{EdgeCalls, Entity{KindService, from}, Entity{serverKind(labels), to}}}
 		}
 	}
 	e := EntityOf(name, labels)

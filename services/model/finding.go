@@ -96,4 +96,6 @@ type Derived struct {
 	Unit   string
 	TimeMS int64
 	Value  float64
+	// Stale ends the series on purpose, so that nobody takes the end for silence; Value then means nothing.
+	Stale bool
 }

@@ -1,15 +1,16 @@
 package template
 
 import (
-	"hash/maphash"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // settle compares a template with its like and merges while it finds what to merge. It returns how many templates went.
-func (m *Miner) settle(b *bucket, t *Template) int {
+func settle(b *bucket, t *Template) int {
 	gone := 0
 	for {
-		merged := m.step(b, t)
+		merged := step(b, t)
 		if merged == nil {
 			return gone
 		}
@@ -22,12 +23,12 @@ func (m *Miner) settle(b *bucket, t *Template) int {
 }
 
 // step looks at every word of t and returns the template that t became part of, nil when t stays as it is.
-func (m *Miner) step(b *bucket, t *Template) *Template {
+func step(b *bucket, t *Template) *Template {
 	for p := range t.Tokens {
 		if t.Tokens[p].Kind == Punct {
 			continue
 		}
-		key := m.blank(t, p)
+		key := blank(t, p)
 		group := prune(b.variants[key], t, p)
 		group = append(group, t)
 		b.variants[key] = group
@@ -47,7 +48,7 @@ func (m *Miner) step(b *bucket, t *Template) *Template {
 func prune(group []*Template, t *Template, p int) []*Template {
 	kept := group[:0]
 	for _, g := range group {
-		if g.into == nil && g != t && g.Tokens[p].Kind != Any {
+		if g.into == nil && g != t && len(g.Tokens) == len(t.Tokens) && g.Tokens[p].Kind != Any {
 			kept = append(kept, g)
 		}
 	}
@@ -71,20 +72,20 @@ func (b *bucket) absorb(t *Template) {
 }
 
 // blank hashes a template with position p left out.
-func (m *Miner) blank(t *Template, p int) uint64 {
-	var h maphash.Hash
-	h.SetSeed(m.seed)
-	_ = h.WriteByte(byte(p))
+func blank(t *Template, p int) uint64 {
+	var h xxhash.Digest
+	h.Reset()
+	_, _ = h.Write([]byte{byte(p)})
 	for i, k := range t.Tokens {
 		switch {
 		case i == p:
-			_ = h.WriteByte(1)
+			_, _ = h.WriteString("\x01")
 		case k.Kind == Punct:
 		case k.Kind == Word:
 			_, _ = h.WriteString(k.Text)
-			_ = h.WriteByte(2)
+			_, _ = h.WriteString("\x02")
 		default:
-			_ = h.WriteByte(3)
+			_, _ = h.WriteString("\x03")
 		}
 	}
 	return h.Sum64()

@@ -11,8 +11,9 @@
 package template
 
 import (
-	"hash/maphash"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Config bounds the state.
@@ -74,7 +75,6 @@ type Miner struct {
 	// Overflow counts lines whose shape or template had no room.
 	Overflow uint64
 	tokens   []Token
-	seed     maphash.Seed
 }
 
 // scope are the templates of one service: words mean the same within it.
@@ -93,7 +93,7 @@ type bucket struct {
 
 // New returns an empty miner.
 func New(cfg Config) *Miner {
-	return &Miner{cfg: cfg, scopes: map[string]*scope{}, seed: maphash.MakeSeed()}
+	return &Miner{cfg: cfg, scopes: map[string]*scope{}}
 }
 
 // Find returns the template that a shape belongs to by now, or nil.
@@ -143,7 +143,7 @@ func (m *Miner) Learn(service string, shape uint64, line string) *Template {
 
 // place finds the template that tokens belong to, or makes one.
 func (m *Miner) place(s *scope, shape uint64, tokens []Token) *Template {
-	key := m.skeleton(tokens)
+	key := skeleton(tokens)
 	b := s.buckets[key]
 	if b == nil {
 		b = &bucket{variants: map[uint64][]*Template{}}
@@ -156,7 +156,7 @@ func (m *Miner) place(s *scope, shape uint64, tokens []Token) *Template {
 	t := newTemplate(shape, tokens)
 	s.live++
 	b.live = append(b.live, t)
-	s.live -= m.settle(b, t)
+	s.live -= settle(b, t)
 	return t.root()
 }
 
@@ -176,15 +176,16 @@ func newTemplate(id uint64, tokens []Token) *Template {
 	return t
 }
 
-// skeleton hashes what lines must share to be compared: the number of tokens, and the punctuation.
-func (m *Miner) skeleton(tokens []Token) uint64 {
-	var h maphash.Hash
-	h.SetSeed(m.seed)
+// skeleton hashes what lines must share to be compared: the number of tokens, and the punctuation. The hash has no seed, since it is part of
+// snapshots; covers makes sure that lines which share it by bad luck or bad will are not taken for alike.
+func skeleton(tokens []Token) uint64 {
+	var h xxhash.Digest
+	h.Reset()
 	for _, k := range tokens {
 		if k.Kind == Punct {
 			_, _ = h.WriteString(k.Text)
 		} else {
-			_ = h.WriteByte(0)
+			_, _ = h.WriteString("\x00")
 		}
 	}
 	return h.Sum64()
@@ -202,9 +203,14 @@ func (b *bucket) match(tokens []Token) *Template {
 
 // covers reports whether tokens are an instance: the same words, and something at each slot. A word fits a slot that was seen with words.
 func (t *Template) covers(tokens []Token) bool {
+	if len(t.Tokens) != len(tokens) {
+		return false
+	}
 	for i := range t.Tokens {
 		a, b := &t.Tokens[i], &tokens[i]
 		switch {
+		case (a.Kind == Punct) != (b.Kind == Punct):
+			return false
 		case a.Kind == Punct:
 		case a.Kind == Word:
 			if b.Kind != Word || a.Text != b.Text {

@@ -1,5 +1,5 @@
-// Package bus says what the data path asks of a message bus: publish a batch so that it survives, read batches in order, and keep
-// small control state. It also owns the encoding of batches. Package natsbus implements it on JetStream; nothing here knows NATS.
+// Package bus says what the data path asks of a message bus: publish a batch so that it survives, read batches in order, keep small
+// control state and large snapshots, and carry the brain's news and people's commands. It also owns the encoding of batches. Package natsbus implements it on JetStream; nothing here knows NATS.
 package bus
 
 import (
@@ -125,6 +125,10 @@ type SourceKey struct {
 // Bus is the whole of it, as a process gets it.
 type Bus interface {
 	Publisher
+	Events
+	Commands
+	// Objects opens a bucket of large values, creating it when it does not exist.
+	Objects(ctx context.Context, bucket string) (Objects, error)
 	// Consume opens the durable reader called name for one signal and shard.
 	Consume(ctx context.Context, name string, signal model.Signal, shard int) (Consumer, error)
 	// KV opens a bucket, creating it when it does not exist.

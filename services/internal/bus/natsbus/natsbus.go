@@ -44,6 +44,8 @@ type Bus struct {
 	streams map[model.Signal]jetstream.Stream
 	epochs  map[model.Signal]uint64
 	dead    jetstream.Stream
+	events  jetstream.Stream
+	asked   jetstream.Stream // Commands.
 	agents  *agentPositions
 
 	// mu guards pending.
@@ -90,6 +92,12 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config, log *slog.Logger) (*Bu
 	})
 	if err != nil {
 		return nil, busError("create the dead letter stream", err)
+	}
+	if err := b.openEvents(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.openCommands(ctx); err != nil {
+		return nil, err
 	}
 	kv, err := b.KV(ctx, "agents")
 	if err != nil {

@@ -95,3 +95,32 @@ type AlertRow struct {
 	// RecordedAtMS is when the row was made; of equal rows the latest stays.
 	RecordedAtMS int64
 }
+
+// MarkRow is one mark of event time, as the correlator had it.
+type MarkRow struct {
+	Seq         uint64
+	AtMS        int64
+	WatermarkMS int64
+}
+
+// AsideRow is a sample that was set aside when it was judged.
+type AsideRow struct {
+	SeriesID uint64
+	TimeMS   int64
+	// Bits are those of the value (math.Float64bits).
+	Bits  uint64
+	Stale bool
+	// Reason is eventtime.Reason; Mark the number of the mark before which it came.
+	Reason uint8
+	Mark   uint64
+}
+
+// CommandRow is a command of a person with what became of it.
+type CommandRow struct {
+	model.Command
+	// AppliedAtMS is when, in event time, and Mark after which mark.
+	AppliedAtMS int64
+	Mark        uint64
+	// Outcome is applied or refused, Detail why.
+	Outcome, Detail string
+}

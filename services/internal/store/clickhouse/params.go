@@ -25,11 +25,14 @@ func TenantTables() []string {
 		"series", "metric_metadata", "samples_recent", "samples_packing", "samples_packed", "samples_5m", "samples_1h", "histograms", "exemplars",
 		"logs", "log_volume", "resources", "spans", "trace_index", "span_calls_1m", "ledger", "ledger_rejected", "entities", "edges",
 		"log_shapes", "log_shape_counts", "log_templates", "changes", "alerts",
+		"findings", "incidents", "commands", "marks", "samples_aside",
 	}
 }
 
 // TenantViews lists the plain views over such tables that people may read. A view asks as its reader, so the policies hold in it.
-func TenantViews() []string { return []string{"samples", "sql_metric", "sql_spans", "sql_logs"} }
+func TenantViews() []string {
+	return []string{"samples", "sql_metric", "sql_spans", "sql_logs", "sql_incidents"}
+}
 
 // params are the values of a statement's {name:Type} parameters.
 //

@@ -24,12 +24,19 @@ var retained = []struct {
 	{"log_volume", "ts", "logs"},
 	{"spans", "toDateTime(ts)", "spans"},
 	{"changes", "toDateTime(ts)", "changes"},
+	{"findings", "toDateTime(onset)", "findings"},
+	{"incidents", "toDateTime(detected_at)", "incidents"},
+	{"commands", "toDateTime(ts)", "incidents"},
+	// What a replay needs beside the samples is of no use without them.
+	{"marks", "toDateTime(at)", "metrics"},
+	{"samples_aside", "toDateTime(ts)", "metrics"},
 }
 
-// Retention says how long rows are kept, by the kinds metrics, metrics_5m, metrics_1h, logs, spans and changes; 0 keeps them for ever.
+// Retention says how long rows are kept, by the kinds metrics, metrics_5m, metrics_1h, logs, spans,
+// changes, findings and incidents; 0 keeps them for ever.
 type Retention map[string]time.Duration
 
-// ApplyRetention sets the tables' TTL. Only whole parts are dropped, and partitions are days (months for changes), so expiring costs nothing. It changes a
+// ApplyRetention sets the tables' TTL. Only whole parts are dropped, and partitions are days (months for the few rows of changes, findings and incidents), so expiring costs nothing. It changes a
 // table only when its TTL differs.
 func (d *DB) ApplyRetention(ctx context.Context, r Retention) error {
 	for _, t := range retained {

@@ -40,6 +40,11 @@ var shardKeys = map[string]string{
 	"ledger":           "seq",
 	"ledger_rejected":  "cityHash64(source)",
 	"changes":          "cityHash64(id)",
+	"findings":         "id",
+	"incidents":        "cityHash64(id)",
+	"commands":         "cityHash64(incident)",
+	"marks":            "seq",
+	"samples_aside":    "series_id",
 }
 
 // localOnly marks a table that exists on each shard for itself: it feeds a view and keeps no rows.

@@ -89,6 +89,8 @@ type Retention struct {
 	Logs      time.Duration
 	Spans     time.Duration
 	Changes   time.Duration
+	Findings  time.Duration
+	Incidents time.Duration // Their revisions, and what people asked.
 }
 
 // Disk has the fill levels of the data disk at which something happens.
@@ -192,7 +194,7 @@ func Default() Config {
 		NATS:         NATS{URL: Embedded, Sync: SyncInterval},
 		ClickHouse:   ClickHouse{URL: Embedded},
 		// Raw samples for more than a year, so that last year's same week can be seen; the rollups cost a hundredth of that.
-		Retention: Retention{Metrics: 400 * day, Metrics5m: 800 * day, Metrics1h: 1830 * day, Logs: 30 * day, Spans: 14 * day, Changes: 400 * day},
+		Retention: Retention{Metrics: 400 * day, Metrics5m: 800 * day, Metrics1h: 1830 * day, Logs: 30 * day, Spans: 14 * day, Changes: 400 * day, Findings: 400 * day, Incidents: 1830 * day},
 		Disk:      Disk{WarnRatio: 0.80, DropRatio: 0.90},
 		Limits: Limits{
 			MaxBodyBytes: 64 << 20, MaxLabels: 64, MaxLabelNameBytes: 256, MaxLabelValueBytes: 4096,

@@ -80,6 +80,8 @@ func (c *Config) dataOptions() []Option {
 		{"retention.logs", "how long logs are kept", duration(&c.Retention.Logs)},
 		{"retention.spans", "how long traces are kept", duration(&c.Retention.Spans)},
 		{"retention.changes", "how long changes (deployments and the like) are kept", duration(&c.Retention.Changes)},
+		{"retention.findings", "how long findings are kept", duration(&c.Retention.Findings)},
+		{"retention.incidents", "how long incidents and what people did with them are kept", duration(&c.Retention.Incidents)},
 		{"disk.warn_ratio", "fill level of the data disk from which every page says so", ratio(&c.Disk.WarnRatio)},
 		{"disk.drop_ratio", "fill level from which the oldest partitions are dropped", ratio(&c.Disk.DropRatio)},
 		{"limits.max_body_bytes", "largest request after decompression", size(&c.Limits.MaxBodyBytes)},

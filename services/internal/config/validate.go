@@ -101,6 +101,7 @@ func (v *validator) limits(c *Config) {
 	for key, d := range map[string]time.Duration{
 		"retention.metrics": c.Retention.Metrics, "retention.metrics_5m": c.Retention.Metrics5m, "retention.metrics_1h": c.Retention.Metrics1h,
 		"retention.logs": c.Retention.Logs, "retention.spans": c.Retention.Spans, "retention.changes": c.Retention.Changes,
+		"retention.findings": c.Retention.Findings, "retention.incidents": c.Retention.Incidents,
 	} {
 		v.check(d == 0 || d >= day, key, "must be 0 (for ever) or at least 1d, not %s", d)
 	}

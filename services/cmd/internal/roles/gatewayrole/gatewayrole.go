@@ -81,6 +81,7 @@ func upkeepConfig(c config.Config) upkeep.Config {
 	u.Retention = clickhouse.Retention{
 		"metrics": c.Retention.Metrics, "metrics_5m": c.Retention.Metrics5m, "metrics_1h": c.Retention.Metrics1h,
 		"logs": c.Retention.Logs, "spans": c.Retention.Spans, "changes": c.Retention.Changes,
+		"findings": c.Retention.Findings, "incidents": c.Retention.Incidents,
 	}
 	return u
 }

@@ -77,5 +77,6 @@ func retentionDays(r config.Retention) map[string]int {
 	days := func(d time.Duration) int { return int(d.Hours() / 24) }
 	return map[string]int{
 		"metrics": days(r.Metrics), "metrics_5m": days(r.Metrics5m), "metrics_1h": days(r.Metrics1h), "logs": days(r.Logs), "spans": days(r.Spans), "changes": days(r.Changes),
+		"findings": days(r.Findings), "incidents": days(r.Incidents),
 	}
 }

@@ -37,6 +37,7 @@ func All() []Suite {
 		anomaly(),
 		rca(),
 		changes(),
+		forecasts(),
 	}
 }
 

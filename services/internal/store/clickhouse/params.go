@@ -24,7 +24,7 @@ func TenantTables() []string {
 	return []string{
 		"series", "metric_metadata", "samples_recent", "samples_packing", "samples_packed", "samples_5m", "samples_1h", "histograms", "exemplars",
 		"logs", "log_volume", "resources", "spans", "trace_index", "span_calls_1m", "ledger", "ledger_rejected", "entities", "edges",
-		"log_shapes", "log_shape_counts", "log_templates", "changes", "alerts",
+		"log_shapes", "log_shape_counts", "log_templates", "changes", "alerts", "forecasts", "forecast_actuals",
 		"findings", "incidents", "commands", "marks", "samples_aside",
 	}
 }

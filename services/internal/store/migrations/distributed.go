@@ -45,6 +45,8 @@ var shardKeys = map[string]string{
 	"commands":         "cityHash64(incident)",
 	"marks":            "seq",
 	"samples_aside":    "series_id",
+	"forecasts":        "target_id",
+	"forecast_actuals": "target_id",
 }
 
 // localOnly marks a table that exists on each shard for itself: it feeds a view and keeps no rows.

@@ -30,6 +30,8 @@ type AnomalyRun struct {
 	Scores []float64
 	// Opened are the rows at which a finding became known, each once.
 	Opened []int
+	// By says which detector opened each, with the row before it.
+	By []string
 	// NSPerSample is the time of ordering and detection.
 	NSPerSample float64
 }
@@ -73,6 +75,7 @@ func RunDetector(c AnomalyCase, r Renamer, cfg detect.Config) AnomalyRun {
 			if !seen[f.ID] {
 				seen[f.ID] = true
 				out.Opened = append(out.Opened, row)
+				out.By = append(out.By, fmt.Sprintf("%d:%s", row, f.Detector))
 			}
 		}
 	}

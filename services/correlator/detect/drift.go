@@ -5,6 +5,8 @@ import "math"
 // Figures of the CUSUM over hourly means (Page, Biometrika 1954). Hours are far enough apart to be nearly independent, which minutes are not.
 const (
 	driftHours = 24   // Least history.
+	driftTrial = 72   // Until then sums only show what the series does anyway, by day and night.
+	driftMore  = 1.5  // How much further than ever before.
 	driftSlack = 0.75 // Spreads an hour that are let pass.
 	driftLimit = 14   // Sum at which it is a drift: two spreads for half a day, or four for a shift.
 	driftClip  = 4    // One hour cannot decide.
@@ -20,6 +22,7 @@ type drift struct {
 	base     float64
 	dev      float32
 	up, down float32
+	peak     float32 // Highest sum of the past, forgetting: what this series does anyway.
 	sinceHr  uint32 // Hour in which the sum that is larger began to grow.
 }
 
@@ -57,6 +60,9 @@ func (d *drift) add(ms int64, y, floor float64, frozen bool) int8 {
 		}
 		d.up = float32(math.Max(0, float64(d.up)+z-driftSlack))
 		d.down = float32(math.Max(0, float64(d.down)-z-driftSlack))
+		if d.n <= driftTrial {
+			d.peak = max(d.peak, d.up, d.down)
+		}
 	}
 	a := 1 / math.Min(float64(d.n), driftBase)
 	if d.n > 4 {
@@ -64,12 +70,17 @@ func (d *drift) add(ms int64, y, floor float64, frozen bool) int8 {
 		d.dev += float32(math.Max(a, 1.0/driftBase) * (1.25*math.Abs(r) - float64(d.dev)))
 	}
 	d.base += a * r
+	limit := max(driftLimit, driftMore*d.peak)
 	switch {
-	case d.up > driftLimit:
+	case d.n <= driftTrial:
+	case d.up > limit:
+		d.peak = d.up
 		return 1
-	case d.down > driftLimit:
+	case d.down > limit:
+		d.peak = d.down
 		return -1
 	}
+	d.peak *= 1 - 1.0/(4*driftBase)
 	return 0
 }
 
@@ -79,7 +90,6 @@ func (d *drift) reset() {
 		d.base = d.sum / float64(d.steps)
 	}
 	d.up, d.down = 0, 0
-	d.n = min(d.n, driftHours/2)
 }
 
 func (d *drift) code(c *codec) {
@@ -91,5 +101,6 @@ func (d *drift) code(c *codec) {
 	c.f32(&d.dev)
 	c.f32(&d.up)
 	c.f32(&d.down)
+	c.f32(&d.peak)
 	c.u32(&d.sinceHr)
 }

@@ -75,8 +75,9 @@ func (d *Detector) probe(s *series, ms int64, x, expected, floor float64, now, k
 	if s.ep.open() && s.ep.steps > 12 {
 		return // What lasts is counted once, not for each step.
 	}
+	bound := tailBound(s.gapMS)
 	for w := range bins {
-		s.tails[w].add(bins[w])
+		s.tails[w].add(bins[w], bound)
 	}
 	if !s.is(learnt) && int(s.tails[0].n) >= warmSteps {
 		s.set(learnt, true)
@@ -190,6 +191,6 @@ func (d *Detector) reseason(s *series, ms int64, x float64) {
 	s.recent = [2][3]float32{}
 	_ = was
 	for w := range s.tails {
-		s.tails[w].fade()
+		s.tails[w] = tail{high: tailBins - 1}
 	}
 }

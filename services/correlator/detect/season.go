@@ -15,7 +15,7 @@ const dayBins = 48
 // A profile is used when it takes away a good part of the residual, and dropped when it does not any more. Between the two is
 // hysteresis, since a change costs: levels start anew.
 const (
-	seasonGain = 0.75
+	seasonGain = 0.6
 	seasonLoss = 0.95
 )
 
@@ -74,10 +74,10 @@ func (s *season) learn(ms int64, x, without, clip float64, dtMS float64) bool {
 		s.level, s.last = x, uint8(b)
 	}
 	if uint8(b) != s.last {
-		s.per, s.steps, s.last = max(s.steps, 1), 0, uint8(b)
-		if s.seen[b] < 255 {
-			s.seen[b]++
+		if s.seen[s.last] < 255 {
+			s.seen[s.last]++
 		}
+		s.per, s.steps, s.last = max(s.steps, 1), 0, uint8(b)
 	}
 	if s.steps < math.MaxUint16 {
 		s.steps++

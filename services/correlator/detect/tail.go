@@ -9,9 +9,18 @@ const (
 	tailLow  = 0.25
 )
 
-// tailMost is the weight at which all counts are halved: at 15 s between four and eight hours of weight each half, so that a
-// nightly job is remembered from one night to the next.
-const tailMost = 12_000
+// tailMost is the most weight at which all counts are halved, tailLeast the least; between them it is tailDays of steps. At 15 s a half is a
+// day, so that a nightly job is remembered from one night to the next; at 5 minutes it is most of a week.
+const (
+	tailMost  = 12_000
+	tailLeast = 12_000
+	tailDays  = 4
+)
+
+// tailBound is the weight at which the counts of a series with this interval are halved.
+func tailBound(gapMS float32) int {
+	return int(min(max(tailDays*dayMS/max(gapMS, judgeMS), tailLeast), tailMost))
+}
 
 // Prior of the tail beyond what was seen: as heavy as that of a Laplace distribution (mean excess of the logarithm .25 at two to four spreads),
 // with the weight of a few points, so that a calm hour alone does not make a small step a sensation.
@@ -53,25 +62,21 @@ func newLogs() *binLogs {
 	return &l
 }
 
-// add counts a score.
-func (t *tail) add(b int) {
+// add counts a score; bound is the weight at which all are halved.
+func (t *tail) add(b, bound int) {
 	t.bins[b]++
 	t.n++
 	if t.n&31 == 0 || t.n < 64 {
+		if int(t.n) >= bound {
+			t.fade()
+			return
+		}
 		t.settle()
 	}
 }
 
-// settle halves counts at the bound and finds the bin from which on a score is high.
+// settle finds the bin from which on a score is high.
 func (t *tail) settle() {
-	if t.n >= tailMost {
-		n := 0
-		for i := range t.bins {
-			t.bins[i] -= t.bins[i] / 2
-			n += int(t.bins[i])
-		}
-		t.n = uint16(n)
-	}
 	need, c := int(t.n)/33+1, 0
 	i := tailBins - 1
 	for ; i > 0; i-- {
@@ -110,7 +115,12 @@ func (t *tail) p(z float64, logs *binLogs) float64 {
 	beta := (excess + tailPriorWeight*tailPrior) / (float64(c) + tailPriorWeight)
 	pu := math.Min(1, (float64(c)+1)/n)
 	over := math.Log(math.Max(z, tailLow)) - logs[u]
-	return math.Max(pu*math.Exp(-math.Max(over, 0)/beta), 1e-15)
+	// What was as high before, or nearly, happens as often as it happened, whatever the tail says.
+	again := above
+	if b > 0 {
+		again += int(t.bins[b-1])
+	}
+	return math.Max(pu*math.Exp(-math.Max(over, 0)/beta), math.Max(float64(again)/n, 1e-15))
 }
 
 // fade halves all counts, when what is counted has changed its meaning.
@@ -149,7 +159,7 @@ func (t *tail) code(c *codec) {
 		for _, k := range t.bins {
 			n += int(k)
 		}
-		if n > tailMost+1 {
+		if n > tailMost+64 {
 			c.fail("counts of a tail")
 			*t = tail{}
 			return

@@ -17,10 +17,11 @@ type Config struct {
 	Seasons, Drift, Silence bool
 }
 
-// Default returns a fifth of a false finding a day for each entity, so that a day with one is a bad day, and the bounds of the all-in-one.
+// Default returns half a nominal false finding a day for each entity, and the bounds of the all-in-one. Probabilities are for steps, and steps that are off
+// come together, so what is measured is about a tenth of the nominal figure.
 func Default() Config {
 	return Config{
-		FalsePerDay: 0.2, MaxSeries: 200_000, MaxSeriesPerEntity: 20_000, MaxFamilies: 50_000,
+		FalsePerDay: 0.5, MaxSeries: 200_000, MaxSeriesPerEntity: 20_000, MaxFamilies: 50_000,
 		AbsorbMS: 2 * hourMS, Peers: true, Seasons: true, Drift: true, Silence: true,
 	}
 }
@@ -34,9 +35,9 @@ const (
 	// warmSteps is how many steps there must be before a series is judged by its past: ten minutes at 15 s.
 	warmSteps = 40
 	// slowMS and slowSteps are the memory of the slow level and of all spreads, whichever is longer.
-	slowMS, slowSteps = 2 * hourMS, 100
+	slowMS, slowSteps = 6 * hourMS, 400
 	// fastMS and fastSteps are those of the fast level.
-	fastMS, fastSteps = 5 * minuteMS, 6
+	fastMS, fastSteps = 2 * minuteMS, 3
 	// flapMS and flapSteps are how soon after its end an episode goes on when the series is off again.
 	flapMS, flapSteps = 30 * minuteMS, 24
 	// calmMS and calmSteps are how long a series must be normal until its episode ends.

@@ -23,11 +23,12 @@ type drift struct {
 	dev      float32
 	up, down float32
 	peak     float32 // Highest sum of the past, forgetting: what this series does anyway.
-	sinceHr  uint32 // Hour in which the sum that is larger began to grow.
+	sinceHr  uint32  // Hour in which the sum that is larger began to grow.
 }
 
-// add takes a step and returns +1 or -1 when the series has drifted, with the hour since when.
-func (d *drift) add(ms int64, y, floor float64, frozen bool) int8 {
+// add takes a step and returns +1 or -1 when the series has drifted. frozen keeps the level while an episode lasts, many is how many series
+// the entity has: with more of them each needs more.
+func (d *drift) add(ms int64, y, floor float64, frozen bool, many float64) int8 {
 	h := uint32(ms / hourMS)
 	if h == d.hour {
 		d.sum += y
@@ -70,7 +71,7 @@ func (d *drift) add(ms int64, y, floor float64, frozen bool) int8 {
 		d.dev += float32(math.Max(a, 1.0/driftBase) * (1.25*math.Abs(r) - float64(d.dev)))
 	}
 	d.base += a * r
-	limit := max(driftLimit, driftMore*d.peak)
+	limit := max(driftLimit, driftMore*d.peak) * float32(1+math.Log(max(many, 1))/4)
 	switch {
 	case d.n <= driftTrial:
 	case d.up > limit:

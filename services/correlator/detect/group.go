@@ -180,10 +180,10 @@ func (d *Detector) level(s *series) float32 {
 	return float32(d.cfg.FalsePerDay) * s.weight() * d.caution(s)
 }
 
-// weight is the part of a day that a step stands for, at most a two-thousandth of it, since a series with few samples a day has no right to
-// more false findings for each.
+// weight is the part of a day that a step stands for, at most five minutes of it: a series with few samples a day has no right to more false
+// findings for each.
 func (s *series) weight() float32 {
-	return min(max(s.gapMS, judgeMS)/dayMS, 1.0/2000)
+	return min(max(s.gapMS, judgeMS), 5*minuteMS) / dayMS
 }
 
 // parentOf returns what peers have in common, "" for what has none.

@@ -28,7 +28,7 @@ func (d *Detector) step(s *series, ms int64, x float64) {
 	d.probe(s, ms, x, expected, floor, now, kept)
 	d.atLimit(s, ms, x, dt)
 	if d.cfg.Drift {
-		if dir := s.drift.add(ms, y, floor, s.ep.open()); dir != 0 && !s.ep.open() {
+		if dir := s.drift.add(ms, y, floor, s.ep.open(), float64(s.group.learnt)); dir != 0 && !s.ep.open() {
 			d.drifted(s, ms, dir)
 		}
 	}
@@ -175,7 +175,6 @@ func (d *Detector) season(s *series, ms int64, x, y, floor, dt float64) {
 // reseason starts the levels of a series anew after its profile came into use or went.
 func (d *Detector) reseason(s *series, ms int64, x float64) {
 	z := s.season
-	was := s.slow
 	if z.active {
 		s.slow = z.level
 		s.fast = z.level
@@ -189,7 +188,7 @@ func (d *Detector) reseason(s *series, ms int64, x float64) {
 		s.before = float32(x)
 	}
 	s.recent = [2][3]float32{}
-	_ = was
+	s.drift = drift{} // Its level was that of another quantity.
 	for w := range s.tails {
 		s.tails[w] = tail{high: tailBins - 1}
 	}

@@ -338,15 +338,30 @@ func (s *Stage) callFacts(spans []span, judged bool) {
 		}
 		told = append(told, f)
 		s.add(spans[c.span].endNS, f)
+		s.queueFact(&spans[c.span], c)
 	}
 	w.told = told
 	for i := range spans {
-		if spans[i].kind == kindConsumer && spans[i].peer != nil { // What a consumer takes, it takes from the queue.
-			if q, ok := spans[i].peer.queue(); ok {
-				s.add(spans[i].endNS, fact{what: factCall, res: spans[i].res, op: spans[i].op, server: q, failed: false, durNS: -1, selfNS: -1})
-			}
+		if spans[i].kind == kindConsumer {
+			s.queueFact(&spans[i], nil)
 		}
 	}
+}
+
+// queueFact makes the fact that a producer, whose consumer is known as well, or a consumer uses the queue between them.
+func (s *Stage) queueFact(sp *span, c *call) {
+	if sp.peer == nil || c != nil && (sp.kind != kindProducer || c.callee < 0) {
+		return
+	}
+	q, ok := sp.peer.queue()
+	if !ok {
+		return
+	}
+	f := fact{what: factCall, res: sp.res, op: sp.op, server: q, durNS: -1, selfNS: -1}
+	if c != nil {
+		f.failed, f.durNS = sp.failed, sp.endNS-sp.startNS
+	}
+	s.add(sp.endNS, f)
 }
 
 func (s *Stage) callFact(spans []span, c *call) (fact, bool) {

@@ -65,10 +65,10 @@ func stouffer(zs []float64, correlation float64) float64 {
 	return sum / math.Sqrt(n+n*(n-1)*correlation)
 }
 
-// aspect is what of an entity shows a finding: its role, or for what has no role of its own, the name.
+// aspect is what shows a finding: a role of an entity, or for what has no role of its own, the name. The instances of a service are aspects of it.
 type aspect struct {
-	owner model.Entity
-	role  string
+	owner, entity model.Entity
+	role          string
 }
 
 // aspectOf returns the aspect of a finding. Two percentiles of one latency are one aspect; two templates of logs are two.
@@ -78,7 +78,7 @@ func aspectOf(f *finding, v *vicinity) aspect {
 	case model.RoleOther, model.RoleAlert, model.RoleState, "":
 		role += "/" + f.F.Signal.Name
 	}
-	return aspect{v.owner(f.F.Entity), role}
+	return aspect{v.owner(f.F.Entity), f.F.Entity, role}
 }
 
 // evidence is what a group of findings says together.
@@ -101,7 +101,9 @@ func combine(fs []*finding, v *vicinity) evidence {
 	for a := range best {
 		aspects = append(aspects, a)
 	}
-	slices.SortFunc(aspects, func(a, b aspect) int { return cmp.Or(a.owner.Compare(b.owner), cmp.Compare(a.role, b.role)) })
+	slices.SortFunc(aspects, func(a, b aspect) int {
+		return cmp.Or(a.owner.Compare(b.owner), a.entity.Compare(b.entity), cmp.Compare(a.role, b.role))
+	})
 	var owners, zs []float64
 	for i, a := range aspects {
 		zs = append(zs, best[a])

@@ -88,9 +88,7 @@ func (g *Grouper) judge(i *incident, fb *model.Feedback, t target) error {
 func (g *Grouper) judgeWorth(i *incident, fb *model.Feedback, t target) error {
 	switch {
 	case t.incident:
-		for _, k := range i.Kinds {
-			g.memory.judge(k, fb.Kind, 1, g.nowMS)
-		}
+		g.judgeIncident(i, fb.Kind, 1)
 		if fb.Kind == model.FeedbackConfirm {
 			for _, p := range i.Parts {
 				g.memory.unlearn(p.Cell, 1)
@@ -113,6 +111,18 @@ func (g *Grouper) judgeWorth(i *incident, fb *model.Feedback, t target) error {
 		return fmt.Errorf("a judgement on %q needs an incident: %w", fb.Target, ErrInvalid)
 	}
 	return nil // On a candidate it is for the search for the cause, which finds it with the incident.
+}
+
+// judgeIncident counts a judgement on an incident, or takes it back (by = −1).
+func (g *Grouper) judgeIncident(i *incident, as model.FeedbackKind, by int) {
+	for _, k := range i.Kinds {
+		g.memory.judge(k, as, by, g.nowMS)
+	}
+	if as == model.FeedbackConfirm {
+		g.stats.Confirmed += by
+	} else {
+		g.stats.Rejected += by
+	}
 }
 
 // judgeUnrelated takes "that does not belong here": the finding, or all of an entity, leaves, never comes back into this incident, and its signal is
@@ -258,9 +268,7 @@ func (g *Grouper) undo(i *incident, fb *model.Feedback) {
 		if !t.incident {
 			return
 		}
-		for _, k := range i.Kinds {
-			g.memory.judge(k, fb.Kind, -1, g.nowMS)
-		}
+		g.judgeIncident(i, fb.Kind, -1)
 		if i.EndedBy == fb.ID {
 			g.reopen(i, &model.Command{Who: "the judgement being taken back"})
 		}

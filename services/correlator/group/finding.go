@@ -28,9 +28,9 @@ type finding struct {
 	Cell uint64
 	// Incident is where it belongs, "" while it is loose.
 	Incident string
-	// RateMS is how often the signal was found before, in findings per millisecond; Surprise is −log10 of the probability of the finding
-	// in an hour without a fault.
-	RateMS, Surprise float64
+	// TroubleMS is how often the signal was in trouble before, FoundMS how often it was found in all, per millisecond; Surprise is −log10 of
+	// the probability of the finding in an hour without a fault.
+	TroubleMS, FoundMS, Surprise float64
 	// HeldBy says why it counts for nothing; Rejected that a person said so of this one.
 	HeldBy   string
 	Rejected bool
@@ -95,7 +95,7 @@ func (g *Grouper) update(had *finding, f *model.Finding) {
 	had.F = clean(f)
 	had.F.Entity, had.F.Signal = entity, signal // The identity of a finding does not change.
 	had.HeardMS = g.nowMS
-	had.Surprise = surprise(&had.F, had.RateMS) * g.memory.trust(kindOf(&had.F))
+	had.Surprise = surprise(&had.F, had.TroubleMS) * g.memory.trust(kindOf(&had.F))
 }
 
 // take admits a new finding, and folds it into the incident that has its signal.
@@ -113,8 +113,8 @@ func (g *Grouper) take(f *model.Finding, v *vicinity) {
 	}
 	n := &finding{F: clean(f), HeardMS: g.nowMS}
 	n.Cell = cellOf(&n.F)
-	n.RateMS = g.memory.rate(n.Cell, g.nowMS)
-	n.Surprise = surprise(&n.F, n.RateMS) * g.memory.trust(kindOf(&n.F))
+	n.TroubleMS, n.FoundMS = g.memory.rates(n.Cell, g.nowMS)
+	n.Surprise = surprise(&n.F, n.TroubleMS) * g.memory.trust(kindOf(&n.F))
 	n.Edges = model.EdgesOf(n.F.Signal.Name, n.F.Signal.Labels)
 	g.memory.learn(n.Cell, n.F.OnsetMS, g.nowMS)
 	g.findings[n.F.ID] = n

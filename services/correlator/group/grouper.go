@@ -83,7 +83,7 @@ type Stats struct {
 	Open, Quiet, Ended, Findings, Loose int
 	// Opened, Merged, Split and Reopened count incidents, Folded findings that were repetitions, Dropped findings beyond a bound.
 	Opened, Merged, Split, Reopened, Folded, Dropped uint64
-	// Confirmed and Rejected count the incidents on which people gave a judgement that still holds.
+	// Confirmed and Rejected count the judgements of people on incidents that still hold: their share is the precision.
 	Confirmed, Rejected int
 	// Signals are those whose habits are remembered, Rules the mutes, expectations and maintenance windows.
 	Signals, Rules int
@@ -129,6 +129,7 @@ func compareFindings(a, b model.Finding) int {
 // topology of the moment; nil for none. It returns the incidents that changed, as copies, by start and id.
 func (g *Grouper) Mark(k eventtime.Mark, graph Graph) []*model.Incident {
 	g.atMS, g.nowMS = max(g.atMS, k.AtMS, k.WatermarkMS), max(g.nowMS, k.WatermarkMS)
+	g.memory.begin(g.nowMS)
 	v := newVicinity(graph, g.findings)
 	g.intake(v)
 	g.hold(v)
@@ -228,12 +229,6 @@ func (g *Grouper) Stats() Stats {
 			s.Quiet++
 		default:
 			s.Ended++
-		}
-		switch i.judgement() {
-		case model.FeedbackConfirm:
-			s.Confirmed++
-		case model.FeedbackReject:
-			s.Rejected++
 		}
 	}
 	for _, f := range g.findings {

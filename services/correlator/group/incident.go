@@ -54,17 +54,6 @@ func (i *incident) part(cell uint64) *part {
 	return nil
 }
 
-// judgement returns the newest judgement on the incident as a whole that holds.
-func (i *incident) judgement() model.FeedbackKind {
-	for n := len(i.M.Feedback) - 1; n >= 0; n-- {
-		f := &i.M.Feedback[n]
-		if f.RevokedMS == 0 && f.Target == "incident" && (f.Kind == model.FeedbackConfirm || f.Kind == model.FeedbackReject) {
-			return f.Kind
-		}
-	}
-	return ""
-}
-
 // openNew makes incidents of loose findings that hang together and are enough.
 func (g *Grouper) openNew(v *vicinity) {
 	loose := g.loose()

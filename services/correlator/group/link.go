@@ -83,7 +83,7 @@ func (g *Grouper) relate(f, a *finding, v *vicinity, words bool) (link, bool) {
 }
 
 // ratio returns the likelihood ratio of a later finding: exponential lags after an earlier one's onset or, if it was over before, its end, and an
-// even chance as long as it lasts, against the rate of its signal.
+// even chance as long as it lasts, against the rate of the more frequent of the two: next to what comes every few minutes everything happens.
 func (g *Grouper) ratio(first, later *finding, chance float64) float64 {
 	lag := later.F.OnsetMS - first.F.OnsetMS
 	until := first.until(g.nowMS)
@@ -95,7 +95,7 @@ func (g *Grouper) ratio(first, later *finding, chance float64) float64 {
 	if until >= later.F.OnsetMS {
 		density = max(density, math.Exp(-float64(lag)/float64(lastingMS))/float64(lastingMS))
 	}
-	return chance * density / later.RateMS
+	return chance * density / max(first.FoundMS, later.FoundMS)
 }
 
 // templateOf returns the kind of log line that a finding speaks of, "" for none.

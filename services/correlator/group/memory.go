@@ -51,8 +51,9 @@ type memory struct {
 
 // habit is what is known of one signal.
 type habit struct {
-	// Count decays from AtMS on; LastMS is the onset that was counted last.
+	// Count and All decay from AtMS on: the times of trouble, and all findings. LastMS is the onset that was counted last.
 	Count    float64
+	All      float64
 	AtMS     int64
 	LastMS   int64
 	Partners []partner // By cell.
@@ -85,6 +86,13 @@ func newMemory(limit int) *memory {
 	return &memory{max: limit, Signals: map[uint64]*habit{}, Flaps: map[string]flap{}, Judged: map[uint64]judged{}}
 }
 
+// begin notes since when there is something to remember.
+func (m *memory) begin(nowMS int64) {
+	if m.StartMS == 0 {
+		m.StartMS = nowMS
+	}
+}
+
 // decay returns what is left of x after ms.
 func decay(x float64, ms int64) float64 {
 	if ms <= 0 {
@@ -101,30 +109,28 @@ func (m *memory) seenMS(nowMS int64) float64 {
 	return float64(habitHalfLifeMS) / math.Ln2 * (1 - math.Exp2(-float64(nowMS-m.StartMS)/float64(habitHalfLifeMS)))
 }
 
-// rate returns how often a signal is found, in findings per millisecond.
-func (m *memory) rate(cell uint64, nowMS int64) float64 {
-	count := 0.0
+// rates returns how often a signal is in trouble, and how often it is found in all, per millisecond.
+func (m *memory) rates(cell uint64, nowMS int64) (trouble, all float64) {
 	if h := m.Signals[cell]; h != nil {
-		count = decay(h.Count, nowMS-h.AtMS)
+		trouble, all = decay(h.Count, nowMS-h.AtMS), decay(h.All, nowMS-h.AtMS)
 	}
-	return (count + habitPrior) / (m.seenMS(nowMS) + float64(habitPriorMS))
+	seen := m.seenMS(nowMS) + float64(habitPriorMS)
+	return (trouble + habitPrior) / seen, (all + habitPrior) / seen
 }
 
 // learn counts a finding of a signal, and what was found beside it.
 func (m *memory) learn(cell uint64, onsetMS, nowMS int64) {
-	if m.StartMS == 0 {
-		m.StartMS = nowMS
-	}
 	h := m.Signals[cell]
 	if h == nil {
 		m.shed()
 		h = &habit{AtMS: nowMS}
 		m.Signals[cell] = h
 	}
+	h.Count, h.All, h.AtMS = decay(h.Count, nowMS-h.AtMS), decay(h.All, nowMS-h.AtMS)+1, nowMS
 	if h.LastMS != 0 && abs(onsetMS-h.LastMS) < onceMS {
 		return
 	}
-	h.Count, h.AtMS, h.LastMS = decay(h.Count, nowMS-h.AtMS)+1, nowMS, onsetMS
+	h.Count, h.LastMS = h.Count+1, onsetMS
 	m.Recent = slices.DeleteFunc(m.Recent, func(o onset) bool { return abs(onsetMS-o.MS) > togetherMS })
 	if len(m.Recent) >= maxRecent {
 		return
@@ -141,7 +147,7 @@ func (m *memory) learn(cell uint64, onsetMS, nowMS int64) {
 // unlearn takes one finding out of a signal's habit: a real fault is not a habit.
 func (m *memory) unlearn(cell uint64, times float64) {
 	if h := m.Signals[cell]; h != nil {
-		h.Count = max(0, h.Count-times)
+		h.Count, h.All = max(0, h.Count-times), max(0, h.All-times)
 	}
 }
 
@@ -191,7 +197,8 @@ func (m *memory) together(a, b uint64, nowMS int64) (times int, never bool) {
 	}
 	n := decay(p.Times, nowMS-p.AtMS)
 	na, nb := decay(ha.Count, nowMS-ha.AtMS), decay(hb.Count, nowMS-hb.AtMS)
-	chance := na * m.rate(b, nowMS) * float64(2*togetherMS)
+	often, _ := m.rates(b, nowMS)
+	chance := na * often * float64(2*togetherMS)
 	// Half a decay less than a whole number is as good as the number.
 	if n < togetherTimes-0.5 || n < min(na, nb)/2 || n < togetherLift*chance {
 		return 0, false

@@ -148,6 +148,15 @@ func EdgesOf(name string, labels []Label) []Edge {
 	return out
 }
 
+// InstanceOf returns the instance that labels name, the zero Entity for none. For a series about a call it is the one that made it, or took it;
+// the entity of the series says which.
+func InstanceOf(labels []Label) Entity {
+	if v := instanceOf(labels); v != "" {
+		return Entity{KindInstance, v}
+	}
+	return Entity{}
+}
+
 func instanceOf(labels []Label) string {
 	for _, n := range instanceLabels {
 		if v := Lookup(labels, n); v != "" {

@@ -108,7 +108,9 @@ func changeCase(dir string, l changeLabel, o Options) (quality.CauseCase, error)
 		c.Input.Changes = append(c.Input.Changes, model.Change{ID: "release of " + name, TimeNS: o.Renamer.Time(at*1000) * 1e6, Kind: "deploy", Service: name, Version: "v2"})
 	}
 	slices.Sort(c.Changed)
-	slices.SortFunc(c.Input.Changes, func(a, b model.Change) int { return cmp.Or(cmp.Compare(a.TimeNS, b.TimeNS), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(c.Input.Changes, func(a, b model.Change) int {
+		return cmp.Or(cmp.Compare(a.TimeNS, b.TimeNS), strings.Compare(a.ID, b.ID))
+	})
 	return c, nil
 }
 
@@ -132,17 +134,32 @@ func changePods(w *windows, path string) ([]model.Edge, error) {
 			continue
 		}
 		ms := int64(number(cell(row, at)) * 1000)
+		own := versionless(serviceOf(p))
 		e := w.entity(model.KindInstance, p)
 		if _, ok := seen[p]; !ok {
-			edges = append(edges, model.Edge{Kind: model.EdgePartOf, From: w.entity(model.KindService, to), To: e})
+			edges = append(edges, model.Edge{Kind: model.EdgePartOf, From: w.entity(model.KindService, own), To: e})
 		}
-		w.add(e, "call_success", "%", ms, number(cell(row, success)), "client", from, "server", to)
-		w.add(e, "call_latency", "s", ms, number(cell(row, success+5)), "client", from, "server", to)
-		if ms > seen[p] { // The pod's own figures are repeated in the rows of all its callers.
+		about := e
+		if own != to { // The pod calls: the series speaks of whom it calls, as seen by the pod.
+			about = w.entity(model.KindService, to)
+		}
+		w.add(about, "call_success", "%", ms, number(cell(row, success)), "client", from, "pod", p, "server", to)
+		w.add(about, "call_latency", "s", ms, number(cell(row, success+5)), "client", from, "pod", p, "server", to)
+		if ms > seen[p] { // The pod's own figures are repeated in the rows of all its calls.
 			w.add(e, "cpu_usage", "%", ms, number(cell(row, success+1)))
 			w.add(e, "memory_usage", "%", ms, number(cell(row, success+2)))
 			seen[p] = ms
 		}
 	}
 	return edges, nil
+}
+
+// versionless takes a version off the name of a deployment: "checkout-v2" is checkout.
+func versionless(name string) string {
+	if i := strings.LastIndex(name, "-v"); i > 0 {
+		if _, err := strconv.Atoi(name[i+2:]); err == nil {
+			return name[:i]
+		}
+	}
+	return name
 }

@@ -75,7 +75,9 @@ func Nezha(dir string, o Options) ([]*NezhaDay, error) {
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%s has no labels.json with times of injection", dir)
 	}
-	slices.SortFunc(out, func(a, b *NezhaDay) int { return cmp.Or(strings.Compare(a.System, b.System), strings.Compare(a.Day, b.Day)) })
+	slices.SortFunc(out, func(a, b *NezhaDay) int {
+		return cmp.Or(strings.Compare(a.System, b.System), strings.Compare(a.Day, b.Day))
+	})
 	for _, d := range out {
 		slices.SortStableFunc(d.Faults, func(a, b nezhaLabel) int { return cmp.Compare(a.InjectUnix, b.InjectUnix) })
 	}

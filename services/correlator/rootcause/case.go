@@ -68,7 +68,8 @@ type incident struct {
 	// pooled is for each role the 95 % quantile of past windows, for series with too short a past.
 	pooled map[model.Role]float64
 	judged int
-	begin  int64
+	// begin is when the data begins, step the largest usual distance of samples.
+	begin, step int64
 }
 
 func newCase(in Input, cfg Config) *incident {
@@ -221,6 +222,9 @@ func (c *incident) measure() {
 	c.silences()
 }
 
+// maxStep bounds the step of sampling: what comes more rarely orders nothing.
+const maxStep = 300_000
+
 // judge compares one window with its past.
 func (c *incident) judge(i int, w *model.Window) item {
 	role := roleOf(&w.Signal)
@@ -233,6 +237,7 @@ func (c *incident) judge(i int, w *model.Window) item {
 	}
 	p := c.s.cut(w, c.OnsetMS, c.NowMS, c.cfg.HistoryMS)
 	it.d = c.s.deviate(p, it.rule, c.OnsetMS, c.NowMS)
+	c.step = max(c.step, min(p.step, maxStep))
 	if it.d.after > 0 {
 		c.s.sorted = append(c.s.sorted[:0], p.after...)
 		slices.Sort(c.s.sorted)

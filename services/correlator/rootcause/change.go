@@ -73,9 +73,9 @@ func (c *incident) changes() {
 			n.score *= innocentShare
 		case v.newer > 0 && v.older > 0:
 			n.score += prior + v.differ
-		case n.score > 0:
-			// Old and new cannot be told apart: the change adds to what the entity has, and is nothing without it.
-			n.score += prior * min(1, n.score)
+		default:
+			// Old and new cannot be told apart: the change adds to what the entity has, and is little without it.
+			n.score += prior * (0.2 + 0.8*min(1, n.score))
 		}
 	}
 }
@@ -105,8 +105,8 @@ func (c *incident) compare(n int, v *changeVerdict) {
 		if len(w.TimesMS) == 0 {
 			continue
 		}
-		p, ok := c.byName[w.Entity]
-		if !ok || c.nodes[p].whole < 0 || c.fold(p) != n {
+		p, ok := c.partOf(w, n)
+		if !ok {
 			continue
 		}
 		if t, ok := first[p]; !ok || w.TimesMS[0] < t {
@@ -132,6 +132,20 @@ func (c *incident) compare(n int, v *changeVerdict) {
 	}
 	c.differ(n, v, isNew)
 	v.innocent = v.differ < innocentBelow
+}
+
+// partOf returns the instance of service n that a window speaks of: its entity, or the instance that its labels name, which for a call is the one
+// that made it.
+func (c *incident) partOf(w *model.Window, n int) (int, bool) {
+	if p, ok := c.byName[w.Entity]; ok && c.nodes[p].whole >= 0 && c.fold(p) == n {
+		return p, true
+	}
+	if e := model.InstanceOf(w.Signal.Labels); e.Kind != "" {
+		if p, ok := c.byName[e]; ok && c.nodes[p].whole >= 0 && c.fold(p) == n {
+			return p, true
+		}
+	}
+	return 0, false
 }
 
 // group are the values of one signal of a service by age of its instances.
@@ -182,11 +196,11 @@ func (c *incident) groups(n int, isNew map[int]bool) []*group {
 	byKey := map[string]*group{}
 	for i := range c.windows {
 		w := &c.windows[i]
-		p, ok := c.byName[w.Entity]
-		if !ok || c.nodes[p].whole < 0 || c.fold(p) != n || len(w.TimesMS) == 0 {
+		p, ok := c.partOf(w, n)
+		if !ok || len(w.TimesMS) == 0 {
 			continue
 		}
-		key := w.Signal.Name + "\x00" + model.Lookup(w.Signal.Labels, "client") + "\x00" + string(roleOf(&w.Signal))
+		key := w.Signal.Name + "\x00" + model.Lookup(w.Signal.Labels, "client") + "\x00" + model.Lookup(w.Signal.Labels, "server") + "\x00" + string(roleOf(&w.Signal))
 		g := byKey[key]
 		if g == nil {
 			g = &group{first: i, role: roleOf(&w.Signal)}

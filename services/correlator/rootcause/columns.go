@@ -55,23 +55,43 @@ func (c *incident) strongest(list []int) {
 	})
 }
 
-// damped combines the signals of a column: the best one corrected for how many there are, and shares of the following ones, each name once.
+// damped combines the signals of a column: the best one corrected for how many there are, and shares of the following ones. A signal that several
+// instances have is one, see alike.
 func (c *incident) damped(list []int) float64 {
-	seen := make([]string, 0, 8)
-	sum, share := 0.0, 1.0
+	var names []string
+	byName := map[string][]int{}
 	for _, i := range list {
-		if len(seen) == cap(seen) || c.items[i].w <= 0 {
-			break
-		}
 		name := c.nameOf(i)
-		if slices.Contains(seen, name) {
-			continue
+		if _, ok := byName[name]; !ok {
+			names = append(names, name)
 		}
-		seen = append(seen, name)
-		sum += c.items[i].w * share
+		byName[name] = append(byName[name], i)
+	}
+	ws := make([]float64, 0, len(names))
+	for _, name := range names {
+		if w := c.alike(byName[name]); w > 0 {
+			ws = append(ws, w)
+		}
+	}
+	slices.SortFunc(ws, func(a, b float64) int { return cmp.Compare(b, a) })
+	sum, share := 0.0, 1.0
+	for _, w := range ws {
+		sum += w * share
 		share *= nextShare
 	}
-	return min(max(0, sum-manyPower*math.Log10(float64(len(list)))), maxColumn)
+	return min(max(0, sum-manyPower*math.Log10(float64(len(names)))), maxColumn)
+}
+
+// alike combines the same signal of several instances: one that is far off, corrected for how many there are, or all of them together.
+func (c *incident) alike(list []int) float64 {
+	if len(list) == 1 {
+		return c.items[list[0]].w
+	}
+	best := 0.0
+	for _, i := range list {
+		best = max(best, c.items[i].w)
+	}
+	return max(best-manyPower*math.Log10(float64(len(list))), min(best, c.stouffer(list)))
 }
 
 // stouffer combines series that are measured independently of each other (operations, edges): a small break in all of them is as telling as a

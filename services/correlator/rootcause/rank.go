@@ -53,8 +53,8 @@ type Config struct {
 func Default() Config {
 	return Config{
 		HistoryMS:   24 * 3_600_000, // A day, so that yesterday's peak is known; what is given decides, and maxBefore.
-		LookbackMS:  3_600_000,     // Most harm of a change shows within the hour.
-		MinEvidence: 1,             // One in ten, after the correction for the number of entities that were looked at.
+		LookbackMS:  3_600_000,      // Most harm of a change shows within the hour.
+		MinEvidence: 1,              // One in ten, after the correction for the number of entities that were looked at.
 		Candidates:  5,
 		MaxPoints:   240,
 	}

@@ -72,7 +72,9 @@ const (
 	// floorSeconds is the least spread of durations: five milliseconds are within what schedulers and garbage collection add to anything.
 	floorSeconds = 0.005
 	// floorPercent is the least spread of shares, in points.
-	floorPercent = 3
+	floorPercent = 3.0
+	// floorFailures is that of shares of success and failure, in points: a budget of one in a thousand is gone at once when one in a hundred fails.
+	floorFailures = 0.5
 	// floorSize is the least spread of sizes and amounts of a resource as a share of their level: they wander.
 	floorSize = 0.25
 	// floorAny is the least spread of everything else as a share of its level.
@@ -111,13 +113,17 @@ func ruleOf(role model.Role, unit string) rule {
 	default:
 		r.direction, r.relative = 0, floorSize
 	}
+	share := floorPercent
+	if r.column == colErrors {
+		share = floorFailures
+	}
 	switch kind {
 	case unitSeconds:
 		r.absolute = floorSeconds * per
 	case unitPercent:
-		r.absolute, r.relative = floorPercent, 0
+		r.absolute, r.relative = share, 0
 	case unitShare:
-		r.absolute, r.relative = floorPercent/100., 0
+		r.absolute, r.relative = share/100, 0
 	}
 	return r
 }
@@ -128,9 +134,9 @@ func (r rule) floor(level float64, sorted []float64) float64 {
 	if r.absolute == 0 && (r.column == colErrors && r.direction < 0) {
 		switch top := sorted[len(sorted)-1]; {
 		case top <= 1:
-			f = max(f, floorPercent/100.)
+			f = max(f, floorFailures/100)
 		case top <= 100:
-			f = max(f, floorPercent)
+			f = max(f, floorFailures)
 		}
 	}
 	if f == 0 {

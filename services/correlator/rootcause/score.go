@@ -16,8 +16,8 @@ const (
 	otherSymptom = 0.6
 	// outsideCone is what an entity is worth that no symptom depends on, as far as edges are known. They are never known in full.
 	outsideCone = 0.5
-	// silentWhole is the score of a blind dependency by what its callers have in common.
-	blindShare = 1.0
+	// minOrder is the least difference in time that orders two breaks.
+	minOrder = 30_000
 )
 
 // score combines the columns of each node. The best column counts whole, each next one half of the one before it: columns are different
@@ -195,11 +195,12 @@ func (c *incident) ranked() []int {
 		}
 	}
 	grade := func(i int) float64 { return math.Round(c.nodes[i].score * 10) }
+	// Breaks within two steps of sampling came at the same time, as far as can be told.
 	late := func(i int) int64 {
 		if c.nodes[i].onset == 0 {
 			return math.MaxInt64
 		}
-		return c.nodes[i].onset
+		return (c.nodes[i].onset - c.OnsetMS) / max(2*c.step, minOrder)
 	}
 	slices.SortFunc(out, func(a, b int) int {
 		return cmp.Or(cmp.Compare(grade(b), grade(a)), cmp.Compare(late(a), late(b)), cmp.Compare(c.nodes[b].depth, c.nodes[a].depth),

@@ -125,7 +125,7 @@ func CloudOpsMetrics(dir string, o Options) ([]quality.CauseCase, error) {
 
 // cloudOpsColumns are the metrics of a service with the units that the set's description gives.
 var cloudOpsColumns = map[string]string{
-	"cpu": "", "mem": "By", "cpu_cfs": "", "rps": "1/s", "success_rate": "1", "network_receive": "kB/s", "network_transmit": "kB/s",
+	"cpu": "{cpu}", "mem": "By", "cpu_cfs": "", "rps": "1/s", "success_rate": "1", "network_receive": "kB/s", "network_transmit": "kB/s",
 	"p50latency": "ms", "p90latency": "ms", "p95latency": "ms", "tcp_retans": "",
 }
 

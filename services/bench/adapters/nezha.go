@@ -191,11 +191,18 @@ func (d *NezhaDay) pod(w *windows, path string) error {
 			case strings.HasPrefix(column, "PodServerLatency"):
 				column, side = "PodLatency"+strings.TrimPrefix(column, "PodServerLatency"), "destination"
 			}
+			v := number(cell(row, i))
+			switch unit { // As OpenTelemetry writes them.
+			case "m":
+				unit, v = "{cpu}", v/1000
+			case "Mi":
+				unit, v = "By", v*(1<<20)
+			}
 			if side == "" {
-				w.add(e, column, unit, ms, number(cell(row, i)))
+				w.add(e, column, unit, ms, v)
 				continue
 			}
-			w.add(e, column, unit, ms, number(cell(row, i)), "reporter", side)
+			w.add(e, column, unit, ms, v, "reporter", side)
 		}
 	}
 	return nil

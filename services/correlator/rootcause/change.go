@@ -61,6 +61,7 @@ func (c *incident) changes() {
 			best[n] = v
 		}
 	}
+	c.suspects(order, best)
 	for _, i := range order {
 		n, v := &c.nodes[i], best[i]
 		n.change = v
@@ -72,12 +73,73 @@ func (c *incident) changes() {
 		case v.innocent:
 			n.score *= innocentShare
 		case v.newer > 0 && v.older > 0:
-			n.score += prior + v.differ
+			n.score += prior + v.differ*c.unexplained(n, v)
 		default:
 			// Old and new cannot be told apart: the change adds to what the entity has, and is little without it.
 			n.score += prior * (0.2 + 0.8*min(1, n.score))
 		}
 	}
+}
+
+// suspects hands on trouble that nothing explains to what was changed below it: an entity that fails although neither it nor anything that can be seen
+// of its dependencies has a reason is most likely failed by the dependency that was just changed.
+func (c *incident) suspects(order []int, best map[int]*changeVerdict) {
+	var given []struct {
+		to int
+		w  float64
+	}
+	for v := range c.nodes {
+		n := &c.nodes[v]
+		left := max(n.cells[colErrors].w, n.cells[colLatency].w)
+		if n.whole >= 0 || left < seen || best[v] != nil && !best[v].innocent {
+			continue
+		}
+		var below []int
+		weight := 0.0
+		for _, u := range n.calls {
+			if b := best[u]; b != nil {
+				below = append(below, u)
+				weight += suspicion(b)
+			}
+		}
+		for _, u := range below {
+			given = append(given, struct {
+				to int
+				w  float64
+			}{u, left * suspectShare * suspicion(best[u]) / weight})
+		}
+		if len(below) > 0 {
+			n.score *= suspectShare
+		}
+	}
+	for _, g := range given {
+		c.nodes[g.to].score += g.w
+	}
+}
+
+// suspectShare is how much of unexplained trouble goes to changed dependencies, and how much of its score the troubled one keeps.
+const suspectShare = 0.6
+
+// suspicion weighs a changed dependency against others: by how near the change is, and less when its new instances behave.
+func suspicion(v *changeVerdict) float64 {
+	w := 0.2 + v.recency
+	if v.innocent {
+		w *= innocentShare
+	}
+	return w
+}
+
+// unexplained returns the share of a change's difference that the dependencies of its service leave to it.
+func (c *incident) unexplained(n *node, v *changeVerdict) float64 {
+	if v.item < 0 {
+		return 1
+	}
+	s := &c.windows[v.item].Signal
+	cell := &n.cells[ruleOf(roleOf(s), s.Unit).column]
+	if cell.raw <= 0 {
+		return 1
+	}
+	return cell.w / cell.raw
 }
 
 // changed returns the node that a change was made to.

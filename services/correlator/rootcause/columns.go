@@ -150,11 +150,13 @@ func (c *incident) gaps() {
 	taken := make([]bool, len(edges))
 	done := make([]bool, len(c.nodes))
 	for {
-		top, topW := -1, 0.0
+		top, topW, topCalled := -1, 0.0, false
 		for n := range of {
 			if !done[n] && len(of[n]) > 0 {
-				if w := c.gapWeight(of[n], func(i int) (int, bool) { return edges[i].item, taken[i] }); w > topW {
-					top, topW = n, w
+				w, called := c.gapWeight(of[n], n, func(i int) (int, bool) { return edges[i].item, taken[i] })
+				// Of two ends that explain the same, the called one: a caller with one slow call among many is no network fault.
+				if w > topW+0.1 || w > topW-0.1 && w > 0 && called && !topCalled {
+					top, topW, topCalled = n, w, called
 				}
 			}
 		}
@@ -176,8 +178,9 @@ func (c *incident) gaps() {
 // takenShare is what an edge still says of one end after the other end explained it.
 const takenShare = 0.3
 
-func (c *incident) gapWeight(list []int, edge func(int) (int, bool)) float64 {
-	sum := 0.0
+// gapWeight combines the edges of a node, as alike does with instances, and says whether the node is the called one in the strongest.
+func (c *incident) gapWeight(list []int, n int, edge func(int) (int, bool)) (weight float64, called bool) {
+	sum, best := 0.0, 0.0
 	for _, i := range list {
 		item, taken := edge(i)
 		w := c.items[item].w
@@ -185,8 +188,12 @@ func (c *incident) gapWeight(list []int, edge func(int) (int, bool)) float64 {
 			w *= takenShare
 		}
 		sum += w
+		if w > best {
+			best, called = w, c.items[item].node == n
+		}
 	}
-	return min(sum/math.Sqrt(float64(len(list))), maxColumn)
+	many := float64(len(list))
+	return min(max(sum/math.Sqrt(many), best-manyPower*math.Log10(many)), maxColumn), called
 }
 
 // load returns the factor by which the traffic of a node grew, 1 when nothing is known. The median of its series is taken, so that one that counts
@@ -195,7 +202,7 @@ func (c *incident) load(n int) float64 {
 	var factors []float64
 	for _, i := range c.nodes[n].cells[colTraffic].items {
 		it := &c.items[i]
-		if it.win < 0 || it.d.level <= 0 || it.from >= 0 || isBytes(c.windows[it.win].Signal.Unit) {
+		if it.win < 0 || it.d.level <= 0 || it.from >= 0 || isBytes(&c.windows[it.win].Signal) {
 			continue
 		}
 		factors = append(factors, it.mid/it.d.level)
@@ -207,32 +214,33 @@ func (c *incident) load(n int) float64 {
 	return quantile(factors, .5)
 }
 
-// traffic takes off what more load explains: a resource that grew as its requests did is doing its work. And an entry whose load grew beyond its
-// past is a candidate itself.
+// traffic takes off what load explains: a resource that grew as its requests did is doing its work, and one that fell with them has none. And an
+// entry whose load grew beyond its past is a candidate itself.
 func (c *incident) traffic() {
 	for n := range c.nodes {
-		grew := c.load(n)
-		if grew < surgeFactor {
+		factor := c.load(n)
+		if factor < surgeFactor && factor > 1/surgeFactor {
 			continue
 		}
 		resource := &c.nodes[n].cells[colResource]
 		for _, i := range resource.items {
 			it := &c.items[i]
-			if it.d.dir < 0 || it.d.level <= 0 || it.w <= 0 {
+			if it.d.level <= 0 || it.w <= 0 {
 				continue
 			}
 			// In proportion to the load, with a quarter more for what queues make of it.
-			if it.d.value/it.d.level <= grew*1.25 {
+			moved := it.d.value / it.d.level
+			if factor > 1 && it.d.dir > 0 && moved <= factor*1.25 || factor < 1 && it.d.dir < 0 {
 				it.w *= 0.2
 			}
 		}
-		c.strongest(resource.items)
 		if len(resource.items) > 0 {
+			c.strongest(resource.items)
 			resource.raw = c.damped(resource.items)
 			resource.w = resource.raw
 		}
-		if len(c.nodes[n].callers) == 0 && c.nodes[n].cells[colTraffic].raw >= c.cfg.MinEvidence {
-			c.nodes[n].surge = grew
+		if factor > 1 && len(c.nodes[n].callers) == 0 && c.nodes[n].cells[colTraffic].raw >= c.cfg.MinEvidence {
+			c.nodes[n].surge = factor
 		}
 	}
 }

@@ -2,6 +2,7 @@ package rootcause
 
 import (
 	"math"
+	"slices"
 
 	"github.com/faultline-io/faultline/services/model"
 )
@@ -24,7 +25,7 @@ const (
 func (c *incident) explain() {
 	for v := range c.nodes {
 		n := &c.nodes[v]
-		below := c.below(v)
+		below := append(c.below(v), c.namesakes(v)...)
 		if len(below) == 0 {
 			continue
 		}
@@ -102,6 +103,30 @@ func (c *incident) below(v int) []int {
 	return out
 }
 
+// namesakes returns services that an endpoint may be another name of: it is only seen from its callers, and all of those call the service, which has
+// dependencies of its own, as well. Load balancers, gateways and names of hosts look like that where a trace does not get through them.
+func (c *incident) namesakes(v int) []int {
+	n := &c.nodes[v]
+	if len(n.calls)+len(n.hosts)+len(n.parts) > 0 || len(n.callers) == 0 || !c.hasSymptoms(v) {
+		return nil
+	}
+	for col := colResource; col < firstSymptom; col++ {
+		if len(n.cells[col].items) > 0 && col != colGap {
+			return nil
+		}
+	}
+	var out []int
+	for _, u := range c.nodes[n.callers[0]].calls {
+		if u == v || len(c.nodes[u].calls) == 0 || c.blind(u) {
+			continue
+		}
+		if !slices.ContainsFunc(n.callers, func(w int) bool { return !slices.Contains(c.nodes[w].calls, u) }) {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
 func (c *incident) hasSymptoms(v int) bool {
 	for _, col := range [...]column{colLatency, colErrors, colLog, colStructure, colSelf} {
 		if c.nodes[v].cells[col].raw > 0 {
@@ -153,11 +178,12 @@ func (c *incident) covers(v, u int, col column) float64 {
 		}
 		for _, j := range theirs.items {
 			b := &c.items[j]
-			if c.nameOf(i) != c.nameOf(j) || c.unit(a) != c.unit(b) || a.delta() == 0 {
+			if a.role != b.role || c.unit(a) != c.unit(b) || a.delta() == 0 {
 				continue
 			}
 			compared = true
-			if b.w > 0.3 { // Half of quiet windows have less.
+			// Half of quiet windows have less than 0.3. Another quantile or another name must have moved for sure.
+			if b.w > seen || b.w > 0.3 && c.nameOf(i) == c.nameOf(j) {
 				most = max(most, c.ratio(a, b, v, u))
 			}
 		}
@@ -197,7 +223,7 @@ func (c *incident) volume(n int) float64 {
 	most := 0.0
 	for _, i := range c.nodes[n].cells[colTraffic].items {
 		it := &c.items[i]
-		if it.win >= 0 && it.from < 0 && !isBytes(c.windows[it.win].Signal.Unit) && !math.IsNaN(it.mid) {
+		if it.win >= 0 && it.from < 0 && !isBytes(&c.windows[it.win].Signal) && !math.IsNaN(it.mid) {
 			most = max(most, it.mid)
 		}
 	}

@@ -80,7 +80,7 @@ func (c *incident) ratios() []model.Window {
 	load := map[int]int{} // node → the window that stands for its load.
 	for i := range c.windows {
 		w := &c.windows[i]
-		if w.Entity.Kind == "" || roleOf(&w.Signal) != model.RoleTraffic || isBytes(w.Signal.Unit) {
+		if w.Entity.Kind == "" || roleOf(&w.Signal) != model.RoleTraffic || isBytes(&w.Signal) {
 			continue
 		}
 		n := c.nodeOf(w.Entity)
@@ -123,9 +123,10 @@ func (c *incident) ratios() []model.Window {
 // roleStructure is for calls by request; fewer than usual means that something is not done any more.
 const roleStructure model.Role = "calls_per_request"
 
-func isBytes(unit string) bool {
-	kind, _ := unitOf(unit)
-	return kind == unitBytes
+// isBytes reports whether a series counts bytes, which say less of load than requests do.
+func isBytes(s *model.SignalRef) bool {
+	kind, _ := unitOf(s.Unit)
+	return kind == unitBytes || strings.Contains(strings.ToLower(s.Name), "byte")
 }
 
 // betterLoad prefers the series with more samples, then the first by name.

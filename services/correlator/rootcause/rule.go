@@ -45,9 +45,10 @@ const (
 	unitPercent
 	unitShare
 	unitBytes
+	unitCores
 )
 
-// unitOf returns the kind of a unit and how many of it make one second, one percent, one whole or one byte.
+// unitOf returns the kind of a unit and how many of it make one second, one percent, one whole, one byte or one core.
 func unitOf(unit string) (unitKind, float64) {
 	switch strings.ToLower(unit) {
 	case "s", "seconds", "second":
@@ -64,6 +65,8 @@ func unitOf(unit string) (unitKind, float64) {
 		return unitShare, 1
 	case "by", "bytes":
 		return unitBytes, 1
+	case "{cpu}", "cores", "cpu":
+		return unitCores, 1
 	}
 	return unitNone, 1
 }
@@ -77,6 +80,9 @@ const (
 	floorFailures = 0.5
 	// floorSize is the least spread of sizes and amounts of a resource as a share of their level: they wander.
 	floorSize = 0.25
+	// floorBytes and floorCores are the least spreads of memory and of CPU time: a hundredth of a small machine.
+	floorBytes = 16 << 20
+	floorCores = 0.02
 	// floorAny is the least spread of everything else as a share of its level.
 	floorAny = 0.1
 )
@@ -122,6 +128,10 @@ func ruleOf(role model.Role, unit string) rule {
 		r.absolute = floorSeconds * per
 	case unitPercent:
 		r.absolute, r.relative = share, 0
+	case unitBytes:
+		r.absolute = floorBytes
+	case unitCores:
+		r.absolute = floorCores
 	case unitShare:
 		r.absolute, r.relative = share/100, 0
 	}

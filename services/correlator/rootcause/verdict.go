@@ -27,7 +27,7 @@ func (c *incident) verdict() model.Verdict {
 			tried++
 		}
 	}
-	correction := math.Log10(float64(max(tried, 1)))
+	correction := manyPower * math.Log10(float64(max(tried, 1)))
 	if len(ranked) == 0 || !c.cfg.Forced && (c.nodes[ranked[0]].score-correction < c.cfg.MinEvidence || c.entryQuiet()) {
 		v.Unknown = true
 		v.Checked = c.checked(ranked, correction)

@@ -2,6 +2,7 @@ package rootcause
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -202,7 +203,7 @@ func (c *incident) measure() {
 		c.judged++
 		if len(c.s.past) >= pooledBelow {
 			it.d.p = tail(it.d.z, c.s.past, 0)
-			it.w = evidence(it.d.p)
+			it.w = max(evidence(it.d.p), c.limit(&it))
 			pool[it.role] = append(pool[it.role], quantile(c.s.past, 1-tailFrom))
 		} else {
 			short = append(short, pending{len(c.items), slices.Clone(c.s.past)})
@@ -216,7 +217,7 @@ func (c *incident) measure() {
 	for _, p := range short {
 		it := &c.items[p.item]
 		it.d.p = tail(it.d.z, p.past, c.pooled[it.role])
-		it.w = evidence(it.d.p)
+		it.w = max(evidence(it.d.p), c.limit(it))
 	}
 	c.findings()
 	c.silences()
@@ -244,6 +245,35 @@ func (c *incident) judge(i int, w *model.Window) item {
 		it.mid = quantile(c.s.sorted, .5)
 	}
 	return it
+}
+
+const (
+	// atLimit and belowLimit are the shares of a physical limit that are full and not full: what went from one to the other ran into it,
+	// however often it did so before.
+	atLimit, belowLimit = 0.95, 0.8
+	// limitWeight is the evidence of that.
+	limitWeight = 3
+)
+
+// limit returns the evidence of a share of something that ends at a whole.
+func (c *incident) limit(it *item) float64 {
+	if it.role != model.RoleUtilization || it.d.dir < 0 {
+		return 0
+	}
+	kind, _ := unitOf(c.unit(it))
+	full := 0.0
+	switch kind {
+	case unitPercent:
+		full = 100
+	case unitShare:
+		full = 1
+	default:
+		return 0
+	}
+	if it.d.value >= atLimit*full && it.d.level <= belowLimit*full {
+		return limitWeight
+	}
+	return 0
 }
 
 // findings adds what detectors say and windows cannot show.
@@ -300,15 +330,41 @@ func findingWeight(f *model.Finding) float64 {
 	return w
 }
 
-// silences turns instances whose data stopped into evidence of state.
+const (
+	// silentService is the evidence of a service whose instances all stopped, silentInstance that of one that stopped beside others.
+	silentService, silentInstance = 3, 2
+)
+
+// silences turns instances whose data stopped into evidence of state. One that stops while another of its service begins was replaced.
 func (c *incident) silences() {
-	for i := range c.nodes {
-		n := &c.nodes[i]
-		if n.windows < 2 || n.silent*5 < n.windows*3 {
+	stopped := map[int][]int{}
+	replaced := map[int]bool{}
+	for i := range c.windows {
+		w := &c.windows[i]
+		if w.Entity.Kind == "" || len(w.TimesMS) == 0 {
 			continue
 		}
+		if w.TimesMS[0] > c.begin+maxStep && w.TimesMS[0] >= c.OnsetMS-c.cfg.LookbackMS {
+			replaced[c.fold(c.nodeOf(w.Entity))] = true
+		}
+	}
+	for i := range c.nodes {
+		n := &c.nodes[i]
+		if n.windows >= 2 && n.silent*5 >= n.windows*3 {
+			stopped[c.fold(i)] = append(stopped[c.fold(i)], i)
+		}
+	}
+	for i := range c.nodes {
+		list := stopped[i]
+		if len(list) == 0 || replaced[i] {
+			continue
+		}
+		w := float64(silentInstance)
+		if len(list) >= len(c.nodes[i].parts) {
+			w = silentService
+		}
 		// Three steps without data in most of the series that came regularly.
-		c.items = append(c.items, item{win: -1, finding: -1, node: c.fold(i), instance: i, from: -1, role: model.RoleState,
-			rule: ruleOf(model.RoleState, ""), d: deviation{silent: true, p: .001, onset: c.OnsetMS}, w: 3})
+		c.items = append(c.items, item{win: -1, finding: -1, node: i, instance: list[0], from: -1, role: model.RoleState,
+			rule: ruleOf(model.RoleState, ""), d: deviation{silent: true, p: math.Pow(10, -w), onset: c.OnsetMS}, w: w})
 	}
 }

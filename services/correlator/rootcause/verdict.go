@@ -103,23 +103,29 @@ func confidence(evidence, lead float64) float64 {
 
 func round(v float64) float64 { return math.Round(v*1000) / 1000 }
 
-// mainColumn is the one that speaks most for a node.
+// mainColumn is the one that a node is named by: the strongest, and of local evidence and symptoms the local one where it is no chance, since it says why.
 func (c *incident) mainColumn(n *node) column {
 	best, w := colTraffic, 0.0
 	if n.surge > 0 {
 		w = n.cells[colTraffic].raw * symptomShare
 	}
+	local, localW := colTraffic, 0.0
 	for col := range n.cells {
-		if column(col) == colTraffic {
-			continue
-		}
 		x := n.cells[col].w
-		if column(col) >= firstSymptom {
+		switch {
+		case column(col) == colTraffic:
+			continue
+		case column(col) >= firstSymptom:
 			x *= symptomShare
+		case x > localW:
+			local, localW = column(col), x
 		}
 		if x > w {
 			best, w = column(col), x
 		}
+	}
+	if best >= firstSymptom && localW >= troubleFrom {
+		return local
 	}
 	return best
 }

@@ -133,7 +133,7 @@ func (b *bins) trend() (trend, bool) {
 		ahead := float64(n - len(part))
 		off := math.Abs(early.level + early.slope*ahead - tr.level)
 		z := studentQuantile(.9, early.df)
-		tr.kept = off <= z*math.Sqrt(early.wander*ahead+early.slopeErr*early.slopeErr*ahead*ahead+early.noise) || off <= .2*math.Abs(tr.slope)*ahead
+		tr.kept = off <= z*math.Sqrt(early.wander*ahead+early.slopeErr*early.slopeErr*ahead*ahead+early.levelErr*early.levelErr+early.noise) || off <= .2*math.Abs(tr.slope)*ahead
 	}
 	return tr, true
 }
@@ -150,20 +150,30 @@ func (b *bins) fit(tr *trend, v []float64) {
 	for i := range v {
 		rest[i] = v[i] - tr.slope*x[i]
 	}
-	// The newer half says where the line is now; an old bend does not move it.
-	tr.level = median(slices.Clone(rest[n/2:]))
-	for i := range rest {
-		rest[i] -= tr.level
-	}
-	tail := slices.Clone(rest[n/2:])
-	slices.Sort(tail)
-	tr.peak = b.peak + max(quantile(tail, .9), 0)
 	short, long := variances(differences(rest))
 	// What the bins wander at least: with few of them the estimate may come out as nothing.
 	tr.wander = max(long, short/float64(n))
 	tr.noise = max(short-long, 0) / 2
 	tr.slopeErr = math.Sqrt(tr.wander / float64(n-1))
 	tr.df = max(float64(n)/3, 3)
+	// Where the line is now: the weights of Kalman's filter in its steady state for a level that wanders under noise. A level without noise
+	// is its last value.
+	gain := 1.0
+	if q := tr.wander / max(tr.noise, 1e-300); q < 1e9 {
+		gain = (math.Sqrt(q*q+4*q) - q) / 2
+	}
+	tr.level = median(slices.Clone(rest[:min(n, minBins)]))
+	for _, r := range rest {
+		tr.level += gain * (r - tr.level)
+	}
+	for i := range rest {
+		rest[i] -= tr.level
+	}
+	tr.levelErr = math.Sqrt(tr.noise * gain)
+	tail := slices.Clone(rest[n/2:])
+	slices.Sort(tail)
+	// What the values are above the line at their worst, if that comes from noise and not from a level that has moved.
+	tr.peak = b.peak + max(min(quantile(tail, .9), 2*math.Sqrt(tr.noise)), 0)
 }
 
 // variances returns the variance of d, and its long-run variance (Newey and West, Econometrica 55, 1987, with weights of Bartlett over a quarter of the

@@ -122,11 +122,11 @@ type trend struct {
 	widthMS          int64
 	// level is the line at the end, peak what the worst values are above it, slope per bin.
 	level, peak, slope float64
-	// slopeErr is the standard error of slope; wander the long-run variance of a bin's difference; noise the variance around the line.
-	slopeErr, wander, noise float64
-	df                      float64
-	n                       int
-	sawtooth                bool
+	// slopeErr and levelErr are standard errors; wander the long-run variance of a bin's difference; noise the variance around the line.
+	slopeErr, levelErr, wander, noise float64
+	df                                float64
+	n                                 int
+	sawtooth                          bool
 	// kept says that the line through the first part of the past would have foretold the last part.
 	kept bool
 	// doubt is what else lowers the confidence, in (0,1].
@@ -237,7 +237,7 @@ func (tr *trend) reach(limit float64, nowMS int64) Exhaustion {
 	most := float64(reachSpans * tr.n)
 	at := func(z float64) (float64, bool) {
 		f := func(x float64) float64 {
-			return tr.slope*x + z*math.Sqrt(tr.wander*x+tr.slopeErr*tr.slopeErr*x*x+tr.noise) - gap
+			return tr.slope*x + z*math.Sqrt(tr.wander*x+tr.slopeErr*tr.slopeErr*x*x+tr.levelErr*tr.levelErr+tr.noise) - gap
 		}
 		if f(0) >= 0 {
 			return 0, true

@@ -9,6 +9,7 @@
 package forecast
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -50,7 +51,7 @@ type Config struct {
 // Load is the outlook on a load: one value for each step after the end of the grid.
 type Load struct {
 	Median, Low80, High80, Low95, High95 []float64
-	// Method names what was chosen: the methods whose median it is, the best first.
+	// Method names what was combined, the best first.
 	Method string
 	// Error is the mean absolute error of the combination over the rolling origins, divided by that of repeating the first season (of
 	// the last value where there is none): below 1 is better than that.
@@ -67,14 +68,17 @@ const (
 	MinPast = 12
 	// maxOrigins bounds the past forecasts that methods are judged by.
 	maxOrigins = 20
-	// combine is how many of the methods take part; the median of three has no weights to fit and leaves one bad out.
-	combine = 3
+	// combine is how many of the methods take part, power that of its error by which each counts less. On the development halves of M4's
+	// hourly and weekly series the median of the best three was worse by a tenth; between three and seven methods, and powers from two to
+	// four, the error differs by a fiftieth.
+	combine = 5
+	power   = 3
 )
 
 // Ahead forecasts the next cfg.Horizon values of g.
 //
-// Each method is run at up to 20 past origins; the three with the least mean absolute error there are combined by their median, and the residuals of
-// that combination at the same origins give the intervals (split conformal, see intervals). A method is tried on the values and, where all are
+// Each method is run at up to 20 past origins; the five with the least mean absolute error there are combined, each with the inverse third power of its
+// error as its weight, and the residuals of that combination at the same origins give the intervals (split conformal, see intervals). A method is tried on the values and, where all are
 // positive, on their logarithms; of the two the better takes part.
 //
 // ok is false when there are fewer than MinPast values, or no horizon. Complexity: O(origins · methods · (past + horizon)).
@@ -89,9 +93,9 @@ func Ahead(g Grid, cfg Config) (out Load, ok bool) {
 		return Load{}, false
 	}
 	p := newPast(y, cfg)
-	ranked := p.rank()
-	top := ranked[:min(combine, len(ranked))]
-	forecasts := p.combined(top)
+	all := p.tryAll()
+	forecasts := p.combined(all)
+	top := bestWithout(all, len(p.origins)-1)
 	out.Method, out.Error, out.Origins = names(top), p.errorOf(forecasts)/p.scale(), len(p.origins)-1
 	out.Median = slices.Clone(p.at(forecasts, len(p.origins)-1))
 	p.intervals(forecasts, top[0].logs, &out)
@@ -161,81 +165,66 @@ func (p *past) scale() float64 {
 func (p *past) at(forecasts []float64, i int) []float64 { return forecasts[i*p.h : (i+1)*p.h] }
 
 // errorOf returns the mean absolute error over the origins that can be compared; each origin counts the same.
-func (p *past) errorOf(forecasts []float64) float64 {
-	sum, n := 0.0, 0
-	for i, o := range p.origins {
+func (p *past) errorOf(forecasts []float64) float64 { return mean(p.errorsOf(forecasts)) }
+
+// errorsOf returns the mean absolute error at each origin but the last.
+func (p *past) errorsOf(forecasts []float64) []float64 {
+	out := make([]float64, len(p.origins)-1)
+	for i, o := range p.origins[:len(p.origins)-1] {
 		known := p.y[o:min(o+p.h, len(p.y))]
-		if len(known) == 0 {
-			continue
-		}
-		e := 0.0
 		for k, v := range known {
-			e += math.Abs(v - p.at(forecasts, i)[k])
+			out[i] += math.Abs(v - p.at(forecasts, i)[k])
 		}
-		sum, n = sum+e/float64(len(known)), n+1
+		out[i] /= float64(len(known))
 	}
-	if n == 0 {
-		return 0
-	}
-	return sum / float64(n)
-}
-
-// tried is a method with what it said at the origins.
-type tried struct {
-	name      string
-	logs      bool
-	forecasts []float64
-	err       float64
-}
-
-// rank runs every method and returns them, the best first.
-func (p *past) rank() []tried {
-	logs := p.logarithms()
-	var out []tried
-	for _, m := range methods() {
-		best := p.try(m, p, false)
-		if logs != nil {
-			if t := p.try(m, logs, true); t.forecasts != nil && (best.forecasts == nil || t.err < best.err) {
-				best = t
-			}
-		}
-		if best.forecasts != nil {
-			out = append(out, best)
-		}
-	}
-	slices.SortStableFunc(out, func(a, b tried) int {
-		switch {
-		case a.err < b.err:
-			return -1
-		case a.err > b.err:
-			return 1
-		}
-		return 0
-	})
 	return out
 }
 
-// try runs a method on in, which is p or its logarithms, and judges it in p's units. Values are kept within what the past makes thinkable.
-func (p *past) try(m method, in *past, logs bool) tried {
-	t := tried{name: m.name, logs: logs, forecasts: m.roll(in)}
-	if t.forecasts == nil {
-		return t
-	}
-	for i, o := range p.origins {
-		low, high := thinkable(p.y[:o])
-		f := p.at(t.forecasts, i)
-		for k, v := range f {
-			if logs {
-				v = math.Exp(v)
-			}
-			if math.IsNaN(v) {
-				v = p.y[o-1]
-			}
-			f[k] = min(max(v, low), high)
+// tried is a variant of a method with what it said at the origins.
+type tried struct {
+	method    int
+	name      string
+	logs      bool
+	forecasts []float64
+	// err is the mean absolute error over the origins, errs those of each.
+	err  float64
+	errs []float64
+}
+
+// tryAll runs every method, on the values and, where all are positive, on their logarithms, and returns its variants, the best first.
+func (p *past) tryAll() []tried {
+	logs := p.logarithms()
+	var out []tried
+	for i, m := range methods() {
+		out = p.try(out, i, m, p, false)
+		if logs != nil {
+			out = p.try(out, i, m, logs, true)
 		}
 	}
-	t.err = p.errorOf(t.forecasts)
-	return t
+	slices.SortStableFunc(out, func(a, b tried) int { return cmp.Compare(a.err, b.err) })
+	return out
+}
+
+// try appends the variants of a method on in, which is p or its logarithms, judged in p's units. Values are kept within what the past makes thinkable.
+func (p *past) try(out []tried, index int, m method, in *past, logs bool) []tried {
+	for _, f := range m.roll(in) {
+		for i, o := range p.origins {
+			low, high := thinkable(p.y[:o])
+			f := p.at(f, i)
+			for k, v := range f {
+				if logs {
+					v = math.Exp(v)
+				}
+				if math.IsNaN(v) {
+					v = p.y[o-1]
+				}
+				f[k] = min(max(v, low), high)
+			}
+		}
+		errs := p.errorsOf(f)
+		out = append(out, tried{method: index, name: m.name, logs: logs, forecasts: f, errs: errs, err: mean(errs)})
+	}
+	return out
 }
 
 // thinkable returns the range of the past, widened by itself at both ends: a forecast beyond it is a method gone astray.
@@ -257,20 +246,64 @@ func (p *past) logarithms() *past {
 	return &q
 }
 
-// combined returns the median of what the methods said.
-func (p *past) combined(top []tried) []float64 {
+// combined returns the weighted mean of the best methods at each origin. What is best is judged there by the other origins only, so that the
+// errors of the combination are those that it would have had: judged by its own errors it would look better than it is.
+func (p *past) combined(all []tried) []float64 {
 	out := make([]float64, len(p.origins)*p.h)
-	v := make([]float64, len(top))
-	for i := range out {
-		for k := range top {
-			v[k] = top[k].forecasts[i]
+	for i := range p.origins {
+		best := bestWithout(all, i)
+		total := 0.0
+		for k := range best {
+			total += best[k].weight
 		}
-		out[i] = median(v)
+		f := p.at(out, i)
+		for _, b := range best {
+			for k, v := range p.at(b.forecasts, i) {
+				f[k] += b.weight / total * v
+			}
+		}
 	}
 	return out
 }
 
-func names(top []tried) string {
+// weighted is a variant with how much it counts.
+type weighted struct {
+	*tried
+	weight float64
+}
+
+// bestWithout returns the best variants of as many methods as are combined, judged by the origins but one, the best first.
+func bestWithout(all []tried, i int) []weighted {
+	order := make([]weighted, len(all))
+	for k := range all {
+		order[k] = weighted{&all[k], all[k].errWithout(i)}
+	}
+	slices.SortStableFunc(order, func(a, b weighted) int { return cmp.Compare(a.weight, b.weight) })
+	out := order[:0]
+	least := order[0].weight
+	for _, w := range order {
+		if len(out) == combine || slices.ContainsFunc(out, func(o weighted) bool { return o.method == w.method }) {
+			continue
+		}
+		// Relative to the best, whose error may be 0.
+		out = append(out, weighted{w.tried, math.Pow((least+tiny)/(w.weight+tiny), power)})
+	}
+	return out
+}
+
+// errWithout returns the mean error over the origins but one; over all of them for the last, which has none.
+func (t *tried) errWithout(i int) float64 {
+	if i >= len(t.errs) || len(t.errs) < 2 {
+		return t.err
+	}
+	n := float64(len(t.errs))
+	return (t.err*n - t.errs[i]) / (n - 1)
+}
+
+// tiny keeps errors of 0 from dividing.
+const tiny = 1e-12
+
+func names(top []weighted) string {
 	out := ""
 	for i, t := range top {
 		if i > 0 {

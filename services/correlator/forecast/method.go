@@ -2,39 +2,40 @@ package forecast
 
 import "math"
 
-// method is one way to go on. roll returns its forecasts at all origins of a past, one after the other, or nil when it needs more than there is.
-// At each origin it must look at the values before it only.
+// method is one way to go on. roll returns for each variant of it the forecasts at all origins of a past, one after the other, or nil when it needs
+// more than there is. At each origin a variant must look at the values before it only.
 type method struct {
 	name string
-	roll func(p *past) []float64
+	roll func(p *past) [][]float64
 }
 
 // methods lists the candidates. Each is there for a kind of series on which the others fail.
 func methods() []method {
 	return []method{
 		{"last value", each(lastValue)},
-		{"first season again", func(p *past) []float64 { return again(p, 0) }},
-		{"second season again", func(p *past) []float64 { return again(p, 1) }},
-		{"first season with its offset", func(p *past) []float64 { return offset(p, 0) }},
-		{"second season with its offset", func(p *past) []float64 { return offset(p, 1) }},
-		{"profile and level", func(p *past) []float64 { return each(profiled)(p) }},
+		{"first season again", func(p *past) [][]float64 { return again(p, 0) }},
+		{"second season again", func(p *past) [][]float64 { return again(p, 1) }},
+		{"first season with its offset", func(p *past) [][]float64 { return offset(p, 0) }},
+		{"second season with its offset", func(p *past) [][]float64 { return offset(p, 1) }},
+		{"profile and level", each(profiled)},
 		{"theta", each(theta)},
 		{"robust trend and profile", each(robustTrend)},
 		{"smoothing", smoothing},
 		{"regression", regression},
+		{"long regression", longRegression},
 	}
 }
 
 // each makes a method of a function that fills out with what follows y.
-func each(f func(p *past, y, out []float64) bool) func(p *past) []float64 {
-	return func(p *past) []float64 {
+func each(f func(p *past, y, out []float64) bool) func(p *past) [][]float64 {
+	return func(p *past) [][]float64 {
 		all := make([]float64, len(p.origins)*p.h)
 		for i, o := range p.origins {
 			if !f(p, p.y[:o], p.at(all, i)) {
 				return nil
 			}
 		}
-		return all
+		return [][]float64{all}
 	}
 }
 
@@ -46,7 +47,7 @@ func lastValue(_ *past, y, out []float64) bool {
 }
 
 // again repeats the last cycle of a season.
-func again(p *past, which int) []float64 {
+func again(p *past, which int) [][]float64 {
 	if which >= len(p.seasons) {
 		return nil
 	}
@@ -61,7 +62,7 @@ func again(p *past, which int) []float64 {
 
 // offset repeats the last cycle of a season, and adds how far the values are off it now, fading as it did in the past: an autoregression of the
 // seasonal differences (ARIMA (1,0,0)(0,1,0)).
-func offset(p *past, which int) []float64 {
+func offset(p *past, which int) [][]float64 {
 	if which >= len(p.seasons) {
 		return nil
 	}

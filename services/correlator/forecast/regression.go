@@ -13,10 +13,23 @@ const (
 	minRows = 5
 )
 
-// regression is a linear autoregression on near values and on those a season ago, fitted anew at each origin by ridge regression towards repeating the
-// seasons, and run forward step by step.
-func regression(p *past) []float64 {
-	lags, prior := p.lags()
+// regression uses near values and those around a season ago.
+func regression(p *past) [][]float64 { return p.regress(p.lags()) }
+
+// longRegression uses all values of a short season and those whole seasons ago: shapes that move, for which the past must be long.
+func longRegression(p *past) [][]float64 {
+	if len(p.seasons) == 0 || p.seasons[0] > longestShape {
+		return nil
+	}
+	return p.regress(p.longLags())
+}
+
+// longestShape bounds the weights of the long regression; with more, solving costs more than all other methods together.
+const longestShape = 60
+
+// regress is a linear autoregression, fitted anew at each origin by ridge regression towards repeating the seasons, and run forward step by step.
+func (p *past) regress(lags []int) [][]float64 {
+	prior := p.prior(lags)
 	m := newGram(len(lags) + 1)
 	maxLag := lags[len(lags)-1]
 	if p.origins[0]-maxLag < minRows*m.n {
@@ -66,12 +79,12 @@ func regression(p *past) []float64 {
 			p.at(all, i)[k] = v*spread + center
 		}
 	}
-	return all
+	return [][]float64{all}
 }
 
-// lags returns the lags of the regression, ascending, and the weight that each has before any data; the last weight is that of the constant.
-func (p *past) lags() (lags []int, prior []float64) {
-	lags = []int{1, 2, 3}
+// lags returns the lags of the regression, ascending.
+func (p *past) lags() []int {
+	lags := []int{1, 2, 3}
 	switch len(p.seasons) {
 	case 0:
 		lags = append(lags, 4)
@@ -85,7 +98,29 @@ func (p *past) lags() (lags []int, prior []float64) {
 	slices.Sort(lags)
 	lags = slices.Compact(lags)
 	lags = slices.DeleteFunc(lags, func(l int) bool { return l < 1 })
-	prior = make([]float64, len(lags)+1)
+	return lags
+}
+
+// longLags returns the lags of the long regression, ascending.
+func (p *past) longLags() []int {
+	var lags []int
+	s := p.seasons[0]
+	for l := 1; l <= s+1; l++ {
+		lags = append(lags, l)
+	}
+	if len(p.seasons) > 1 {
+		week := p.seasons[1]
+		for l := 2 * s; l < week-1; l += s {
+			lags = append(lags, l)
+		}
+		lags = append(lags, week-1, week, week+1)
+	}
+	return lags
+}
+
+// prior returns the weight that each lag has before any data; the last is that of the constant.
+func (p *past) prior(lags []int) []float64 {
+	prior := make([]float64, len(lags)+1)
 	for i, l := range lags {
 		if slices.Contains(p.seasons, l) {
 			prior[i] = 1 / float64(len(p.seasons))
@@ -94,7 +129,7 @@ func (p *past) lags() (lags []int, prior []float64) {
 	if len(p.seasons) == 0 {
 		prior[0] = 1
 	}
-	return lags, prior
+	return prior
 }
 
 // gram holds the sums of a least squares problem.

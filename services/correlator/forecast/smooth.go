@@ -1,6 +1,6 @@
 package forecast
 
-import "math"
+import "slices"
 
 // state is exponential smoothing with up to two seasons, a damped trend where there is no season, and an autoregression of the last error.
 type state struct {
@@ -11,15 +11,32 @@ type state struct {
 	damping           float64
 }
 
+// smoothVariants is how many of the sets of parameters go on as variants: which of them is best is then judged as it is for methods.
+const smoothVariants = 5
+
 // smoothing is double seasonal exponential smoothing (Taylor, Journal of the Operational Research Society 54, 2003) with additive seasons and an
-// autoregressive error, its parameters chosen for the least mean absolute error over the horizon at the origins.
-func smoothing(p *past) []float64 {
-	best, least := []float64(nil), math.Inf(1)
+// autoregressive error, with the sets of parameters that have the least mean absolute error over the horizon at the origins.
+func smoothing(p *past) [][]float64 {
+	type variant struct {
+		forecasts []float64
+		err       float64
+	}
+	var best []variant
+	buf := make([]float64, len(p.origins)*p.h)
 	try := func(s state) {
-		f := p.smooth(s)
-		if e := p.errorOf(f); e < least {
-			best, least = f, e
+		p.smooth(s, buf)
+		e := p.errorOf(buf)
+		if len(best) == smoothVariants && !(e < best[len(best)-1].err) {
+			return
 		}
+		at, _ := slices.BinarySearchFunc(best, e, func(v variant, e float64) int {
+			if v.err <= e {
+				return -1
+			}
+			return 1
+		})
+		best = slices.Insert(best, at, variant{slices.Clone(buf), e})
+		best = best[:min(len(best), smoothVariants)]
 	}
 	alphas := []float64{.01, .05, .15, .4, .8}
 	gammas := []float64{.03, .12, .35}
@@ -51,7 +68,11 @@ func smoothing(p *past) []float64 {
 			}
 		}
 	}
-	return best
+	out := make([][]float64, len(best))
+	for i := range best {
+		out[i] = best[i].forecasts
+	}
+	return out
 }
 
 // begin sets the first level and the first seasons of s from the first two cycles.
@@ -87,10 +108,9 @@ func cycle(y []float64, s int, level float64, other []float64) []float64 {
 	return out
 }
 
-// smooth runs s over the past and returns its forecasts at the origins.
-func (p *past) smooth(s state) []float64 {
+// smooth runs s over the past and fills all with its forecasts at the origins.
+func (p *past) smooth(s state, all []float64) {
 	p.begin(&s)
-	all := make([]float64, len(p.origins)*p.h)
 	at := 0
 	for i, v := range p.y {
 		for at < len(p.origins) && p.origins[at] == i {
@@ -102,7 +122,6 @@ func (p *past) smooth(s state) []float64 {
 	for ; at < len(p.origins); at++ {
 		s.ahead(p.at(all, at))
 	}
-	return all
 }
 
 // see takes the next value in.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/faultline-io/faultline/services/internal/app"
@@ -114,8 +115,9 @@ type Service struct {
 	changed []model.Finding
 	// lastActual is the last hour whose outcome is stored, by kind.
 	lastActual map[string]int64
-	// published says which series have a sample that must be ended when they go.
-	published map[string]bool
+
+	// published has the series that have a sample and must be ended when they go. It belongs to the loop.
+	published map[string]labels.Labels
 }
 
 var _ app.Service = (*Service)(nil)
@@ -131,7 +133,7 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Clock == nil {
 		deps.Clock = time.Now
 	}
-	s := &Service{cfg: cfg, deps: deps, current: map[uint64]store.ForecastRow{}, open: map[uint64]model.Finding{}, lastActual: map[string]int64{}, published: map[string]bool{}}
+	s := &Service{cfg: cfg, deps: deps, current: map[uint64]store.ForecastRow{}, open: map[uint64]model.Finding{}, lastActual: map[string]int64{}, published: map[string]labels.Labels{}}
 	deps.Metrics.NewGauge("faultline_correlator_forecasts", func() float64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()

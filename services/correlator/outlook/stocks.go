@@ -3,6 +3,7 @@ package outlook
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -109,17 +110,16 @@ func stockForecast(t *target, long, short map[uint64]clickhouse.History, nowMS i
 	default:
 	}
 	st := forecast.Stock{Limit: row.Limit, Falling: t.measure == measureLeft, NowMS: nowMS}
-	for _, h := range []clickhouse.History{l, r} {
-		step := fiveMS
-		v := h.Max
+	for _, p := range []struct {
+		clickhouse.History
+		step int64
+	}{{l, hourMS}, {r, fiveMS}} {
+		v := p.Max
 		if st.Falling {
-			v = h.Min
+			v = p.Min
 		}
-		for i, ms := range h.TimesMS {
-			if len(l.TimesMS) > 0 && &h.TimesMS[0] == &l.TimesMS[0] {
-				step = hourMS
-			}
-			st.TimesMS, st.Values = append(st.TimesMS, min(ms+step, nowMS)), append(st.Values, v[i])
+		for i, ms := range p.TimesMS {
+			st.TimesMS, st.Values = append(st.TimesMS, min(ms+p.step, nowMS)), append(st.Values, v[i])
 		}
 	}
 	e := forecast.Exhaust(st)
@@ -220,8 +220,8 @@ func (s *Service) keep(ctx context.Context, kind string, now time.Time, rows []s
 		s.current[r.TargetID] = r
 		s.judge(&r, now.UnixMilli())
 	}
-	for id, r := range s.current {
-		if r.Kind == kind && !seen[id] {
+	for _, id := range slices.Sorted(maps.Keys(s.current)) {
+		if s.current[id].Kind == kind && !seen[id] {
 			delete(s.current, id)
 			s.end(id, now.UnixMilli())
 		}

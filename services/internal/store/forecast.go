@@ -34,3 +34,39 @@ type ActualRow struct {
 	TimeMS   int64
 	Value    float64
 }
+
+// StateForecast is the state of a load's forecast.
+const StateForecast = "forecast"
+
+// ValueAt returns the value of a band of r at a time, between the middles of its steps by a line; ok is false where the forecast does not reach.
+func ValueAt(r *ForecastRow, band []float64, ms int64) (v float64, ok bool) {
+	if len(r.TimesMS) == 0 || len(band) != len(r.TimesMS) || r.StepMS <= 0 {
+		return 0, false
+	}
+	x := float64(ms-r.TimesMS[0])/float64(r.StepMS) - .5
+	n := float64(len(band))
+	if x < -.5 || x > n {
+		return 0, false
+	}
+	x = min(max(x, 0), n-1)
+	i := int(x)
+	if i+1 >= len(band) {
+		return band[i], true
+	}
+	return band[i] + (band[i+1]-band[i])*(x-float64(i)), true
+}
+
+// PeakUntil returns the largest value of a band of r between two times; ok is false where the forecast does not reach so far.
+func PeakUntil(r *ForecastRow, band []float64, fromMS, untilMS int64) (v float64, ok bool) {
+	n := len(r.TimesMS)
+	// Two steps may be missing at the end: the past of a forecast ends with a whole hour, and forecasts are an hour old before the next.
+	if n == 0 || len(band) != n || r.TimesMS[n-1]+3*r.StepMS < untilMS {
+		return 0, false
+	}
+	for i, ms := range r.TimesMS {
+		if ms+r.StepMS > fromMS && ms < untilMS && (!ok || band[i] > v) {
+			v, ok = band[i], true
+		}
+	}
+	return v, ok
+}

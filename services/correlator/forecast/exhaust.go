@@ -68,11 +68,12 @@ const (
 // Exhaust says when s runs out.
 //
 // The past after the last change of level is cut into bins, each with its worst value: days where there are eight of them, hours without the profile
-// of the day from two days on, 36 bins below. The slope is Theil–Sen's; its uncertainty and the wandering to come are taken from the long-run
-// variance of the bins' differences, so that noise that comes back (a sawtooth, a daily swing) counts little and steps that stay count whole. The date is where the
-// median crosses the limit, the interval where the 10 and 90 % lines do. A sudden rise in the last three hours takes its place when the past has no rise like it.
+// of the day from two days on, 36 bins below. The line that goes on is the one, of several lengths of past, that would have foretold the past best at
+// about the distance of the limit (see trend); what it missed there by is what the date may miss by. The date is where the line reaches the limit,
+// the interval where the lines do that lie below and above it with 80 %. A sudden rise in the last three hours takes its place when the past has no rise
+// like it.
 //
-// O(n + bins²). s is not kept.
+// O(n + bins · lengths). s is not kept.
 func Exhaust(s Stock) Exhaustion {
 	t, v := s.clean()
 	out := Exhaustion{State: StateShort}
@@ -83,11 +84,11 @@ func Exhaust(s Stock) Exhaustion {
 	if s.Falling {
 		limit = -limit
 	}
-	slow, ok := slowTrend(t, v)
+	slow, ok := slowTrend(t, v, limit)
 	if ok {
 		out = slow.reach(limit, s.NowMS)
 	}
-	if fast, ok := fastTrend(t, v); ok {
+	if fast, ok := fastTrend(t, v, limit); ok {
 		if f := fast.reach(limit, s.NowMS); f.State == StateTrend && f.ReachMS-s.NowMS < dayMS && (out.ReachMS == 0 || f.ReachMS < out.ReachMS) {
 			out, out.Fast = f, true
 		}
@@ -116,25 +117,8 @@ func (s *Stock) clean() (t []int64, v []float64) {
 	return t, v
 }
 
-// trend is a line through bins.
-type trend struct {
-	sinceMS, untilMS int64
-	widthMS          int64
-	// level is the line at the end, peak what the worst values are above it, slope per bin.
-	level, peak, slope float64
-	// slopeErr and levelErr are standard errors; wander the long-run variance of a bin's difference; noise the variance around the line.
-	slopeErr, levelErr, wander, noise float64
-	df                                float64
-	n                                 int
-	sawtooth                          bool
-	// kept says that the line through the first part of the past would have foretold the last part.
-	kept bool
-	// doubt is what else lowers the confidence, in (0,1].
-	doubt float64
-}
-
 // slowTrend finds the trend of the past since the last change of level.
-func slowTrend(t []int64, v []float64) (trend, bool) {
+func slowTrend(t []int64, v []float64, limit float64) (trend, bool) {
 	for range maxShifts {
 		span := t[len(t)-1] - t[0]
 		if len(t) < minBins || span < minSpanMS {
@@ -152,7 +136,7 @@ func slowTrend(t []int64, v []float64) (trend, bool) {
 			t, v = t[i:], v[i:]
 			continue
 		}
-		return b.trend()
+		return b.trend(limit)
 	}
 	return trend{}, false
 }
@@ -177,7 +161,7 @@ func slowBins(t []int64, v []float64, span int64) bins {
 }
 
 // fastTrend finds a sudden rise in the last hours, unlike any before.
-func fastTrend(t []int64, v []float64) (trend, bool) {
+func fastTrend(t []int64, v []float64, limit float64) (trend, bool) {
 	end := t[len(t)-1]
 	from := len(t)
 	for from > 0 && t[from-1] > end-fastSpanMS {
@@ -190,7 +174,7 @@ func fastTrend(t []int64, v []float64) (trend, bool) {
 	if _, ok := b.lastShift(); ok {
 		return trend{}, false
 	}
-	tr, ok := b.trend()
+	tr, ok := b.trend(limit)
 	if !ok {
 		return tr, false
 	}
@@ -212,63 +196,4 @@ func fastTrend(t []int64, v []float64) (trend, bool) {
 		tr.doubt = .6
 	}
 	return tr, true
-}
-
-// reach turns a line into a date.
-func (tr *trend) reach(limit float64, nowMS int64) Exhaustion {
-	perHour := float64(hourMS) / float64(tr.widthMS)
-	z := studentQuantile(.9, tr.df)
-	out := Exhaustion{
-		State: StateNone, Level: tr.level, SinceMS: tr.sinceMS,
-		PerHour: tr.slope * perHour, PerHourLow: (tr.slope - z*tr.slopeErr) * perHour, PerHourHigh: (tr.slope + z*tr.slopeErr) * perHour,
-	}
-	if tr.sawtooth {
-		out.State = StateSawtooth
-	}
-	gap := limit - tr.level - tr.peak
-	grown := tr.slope * float64(tr.n-1)
-	if tr.slope-z*tr.slopeErr <= 0 || grown < minEffect*max(math.Abs(gap), math.Abs(limit)*minEffect) {
-		return out
-	}
-	if gap <= 0 {
-		gap = 0 // The line is there already, the last value is not: any moment.
-	}
-	// Prolonged by so many bins at most, counted from the end of the past.
-	most := float64(reachSpans * tr.n)
-	at := func(z float64) (float64, bool) {
-		f := func(x float64) float64 {
-			return tr.slope*x + z*math.Sqrt(tr.wander*x+tr.slopeErr*tr.slopeErr*x*x+tr.levelErr*tr.levelErr+tr.noise) - gap
-		}
-		if f(0) >= 0 {
-			return 0, true
-		}
-		low, high := 0.0, 3*most
-		if f(high) < 0 {
-			return 0, false
-		}
-		for range 60 {
-			if m := (low + high) / 2; f(m) < 0 {
-				low = m
-			} else {
-				high = m
-			}
-		}
-		return high, true
-	}
-	mid, ok := at(0)
-	if !ok || mid > most {
-		return out
-	}
-	early, _ := at(z)
-	ms := func(x float64) int64 { return max(tr.untilMS+int64(x*float64(tr.widthMS)), nowMS) }
-	out.State, out.ReachMS, out.EarliestMS = StateTrend, ms(mid), ms(early)
-	if late, ok := at(-z); ok {
-		out.LatestMS = ms(late)
-	}
-	sure := studentProbability(tr.slope/max(tr.slopeErr, 1e-300), tr.df)
-	out.Confidence = (2*sure - 1) * tr.doubt * float64(tr.n) / (float64(tr.n) + mid/2)
-	if !tr.kept {
-		out.Confidence /= 2
-	}
-	return out
 }

@@ -1,6 +1,6 @@
 // Package query is the query API: it answers the console, Grafana and scripts over HTTP from the store and the bus, signs people in,
 // and serves the console's files. It writes nothing but sessions, silences,
-// alerts that people add, and replays of dead letters.
+// alerts that people add, commands about incidents, and replays of dead letters.
 package query
 
 import (
@@ -25,6 +25,7 @@ import (
 	"github.com/faultline-io/faultline/services/query/alertsapi"
 	"github.com/faultline-io/faultline/services/query/changesapi"
 	"github.com/faultline-io/faultline/services/query/console"
+	"github.com/faultline-io/faultline/services/query/incidentsapi"
 	"github.com/faultline-io/faultline/services/query/jaegerapi"
 	"github.com/faultline-io/faultline/services/query/limits"
 	"github.com/faultline-io/faultline/services/query/logsapi"
@@ -141,6 +142,7 @@ type Query struct {
 	warm     *warm.Reader
 	prom     *promapi.API
 	alerts   *alertsapi.API
+	brain    *incidentsapi.API
 	api      huma.API
 	replayed keys
 	handler  http.Handler
@@ -173,6 +175,7 @@ func New(cfg Config, deps Deps) (*Query, error) {
 		Metadata: q.metrics, Gate: q.gate, Memory: q.memory, Log: deps.Log, Clock: deps.Clock, Revision: deps.Build.Commit,
 	})
 	q.alerts = alertsapi.New(alertsapi.Deps{Bus: deps.Bus, History: deps.Store, Log: deps.Log, Now: deps.Clock})
+	q.brain = incidentsapi.New(incidentsapi.Deps{DB: deps.Store, Bus: deps.Bus, Log: deps.Log, Now: deps.Clock})
 	router := q.router(files)
 	q.routes = router.Routes()
 	if q.handler, err = compressed(router); err != nil {
@@ -202,7 +205,7 @@ func (q *Query) Routes() []string {
 func Public(path string) bool { return public[path] || path == "/metrics" }
 
 // Parts returns what must run beside the handler.
-func (q *Query) Parts() []app.Service { return []app.Service{q.sessions, q.memory, q.alerts} }
+func (q *Query) Parts() []app.Service { return []app.Service{q.sessions, q.memory, q.alerts, q.brain} }
 
 // OpenAPI returns the description of our own operations, as YAML.
 func (q *Query) OpenAPI() ([]byte, error) { return q.api.OpenAPI().YAML() }
@@ -237,6 +240,7 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	tempoapi.Register(router, tempoapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock, Revision: q.deps.Build.Commit})
 	jaegerapi.Register(router, jaegerapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock})
 	q.alerts.Register(q.api, router)
+	q.brain.Register(q.api)
 	q.registerHealth(router)
 	q.prom.Register(router)
 	lokiapi.New(lokiapi.Deps{

@@ -20,12 +20,14 @@ const (
 	ActionSplit         = "split"
 	ActionFeedback      = "feedback"
 	ActionRevoke        = "revoke"
+	// ActionMaintenance announces work: Feedback.Target says on what, Feedback.Until how long.
+	ActionMaintenance = "maintenance"
 )
 
 // Actions returns all of them.
 func Actions() []string {
 	return []string{
-		ActionAcknowledge, ActionUnacknowledge, ActionAssign, ActionComment, ActionResolve, ActionReopen, ActionMerge, ActionSplit, ActionFeedback, ActionRevoke,
+		ActionAcknowledge, ActionUnacknowledge, ActionAssign, ActionComment, ActionResolve, ActionReopen, ActionMerge, ActionSplit, ActionFeedback, ActionRevoke, ActionMaintenance,
 	}
 }
 
@@ -35,8 +37,8 @@ type Command struct {
 	Tenant   uint32    `json:"tenant"`
 	At       time.Time `json:"at"`
 	Who      string    `json:"who"`
-	Action   string    `json:"action" enum:"acknowledge,unacknowledge,assign,comment,resolve,reopen,merge,split,feedback,revoke"`
-	Incident string    `json:"incident"`
+	Action   string    `json:"action" enum:"acknowledge,unacknowledge,assign,comment,resolve,reopen,merge,split,feedback,revoke,maintenance"`
+	Incident string    `json:"incident" doc:"Empty for feedback on a signal as such, and for maintenance"`
 	Other    string    `json:"other,omitempty" doc:"Incident that a merge takes in"`
 	Findings []string  `json:"findings,omitempty" doc:"Findings that a split takes out"`
 	Text     string    `json:"text,omitempty" doc:"Comment, assignee or reason"`

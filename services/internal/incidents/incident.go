@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/faultline-io/faultline/services/internal/errs"
@@ -46,6 +48,9 @@ type Member struct {
 	Joined    time.Time `json:"joined"`
 	Reason    string    `json:"reason" doc:"Why it belongs here"`
 	Open      bool      `json:"open"`
+	Times     int       `json:"times" doc:"How often the signal was found in all"`
+	Folded    []string  `json:"folded" doc:"Later findings of the same signal that count as this one"`
+	Held      string    `json:"held,omitempty" doc:"Why it counts for nothing now: muted, expected, maintenance, rejected"`
 }
 
 // Revision is model.Revision.
@@ -65,7 +70,7 @@ type PersonAct struct {
 type Feedback struct {
 	ID      string     `json:"id"`
 	Kind    string     `json:"kind" enum:"confirm,reject,not_related,expected,mute"`
-	Target  string     `json:"target" doc:"incident, finding:<id>, candidate:<kind>:<name> or signal:<kind>:<name>/<signal>"`
+	Target  string     `json:"target" doc:"incident, finding:<id>, candidate:<kind>:<name>, signal:<kind>:<name>/<signal>, entity:<kind>:<name> or all"`
 	At      time.Time  `json:"at"`
 	Who     string     `json:"who"`
 	Text    string     `json:"text"`
@@ -205,13 +210,21 @@ func (in *Incident) Model() (*model.Incident, error) {
 }
 
 func memberOf(m *model.Member) Member {
-	return Member{FindingID: ID(m.FindingID), Entity: EntityOf(m.Entity), Name: m.Name, Joined: Time(m.JoinedMS), Reason: m.Reason, Open: m.Open}
+	return Member{
+		FindingID: ID(m.FindingID), Entity: EntityOf(m.Entity), Name: m.Name, Joined: Time(m.JoinedMS), Reason: m.Reason, Open: m.Open,
+		Times: m.Times, Folded: each(m.Folded, func(id *uint64) string { return ID(*id) }), Held: m.Held,
+	}
 }
 
 // Model is the way back.
 func (m *Member) Model() (model.Member, error) {
-	id, err := ParseID(m.FindingID)
-	return model.Member{FindingID: id, Entity: m.Entity.Model(), Name: m.Name, JoinedMS: m.Joined.UnixMilli(), Reason: m.Reason, Open: m.Open}, err
+	out := model.Member{Entity: m.Entity.Model(), Name: m.Name, JoinedMS: m.Joined.UnixMilli(), Reason: m.Reason, Open: m.Open, Times: m.Times, Held: m.Held}
+	var err error
+	if out.FindingID, err = ParseID(m.FindingID); err != nil {
+		return out, err
+	}
+	out.Folded, err = try(m.Folded, func(s *string) (uint64, error) { return ParseID(*s) })
+	return out, err
 }
 
 func actOf(a *model.PersonAct) PersonAct {
@@ -225,15 +238,36 @@ func (a *PersonAct) Model() model.PersonAct {
 
 // FeedbackOf returns the written form of f.
 func FeedbackOf(f *model.Feedback) Feedback {
-	return Feedback{ID: f.ID, Kind: string(f.Kind), Target: f.Target, At: Time(f.AtMS), Who: f.Who, Text: f.Text, Until: optional(f.UntilMS), Revoked: optional(f.RevokedMS)}
+	return Feedback{ID: f.ID, Kind: string(f.Kind), Target: writtenTarget(f.Target), At: Time(f.AtMS), Who: f.Who, Text: f.Text, Until: optional(f.UntilMS), Revoked: optional(f.RevokedMS)}
 }
 
 // Model is the inverse of FeedbackOf.
 func (f *Feedback) Model() model.Feedback {
 	return model.Feedback{
-		ID: f.ID, Kind: model.FeedbackKind(f.Kind), Target: f.Target, PersonAct: model.PersonAct{AtMS: f.At.UnixMilli(), Who: f.Who, Text: f.Text},
+		ID: f.ID, Kind: model.FeedbackKind(f.Kind), Target: modelTarget(f.Target), PersonAct: model.PersonAct{AtMS: f.At.UnixMilli(), Who: f.Who, Text: f.Text},
 		UntilMS: millis(f.Until), RevokedMS: millis(f.Revoked),
 	}
+}
+
+// findingTarget begins the target of feedback on a finding. The model has its id in decimal, what is written as everywhere else.
+const findingTarget = "finding:"
+
+func writtenTarget(t string) string {
+	if rest, ok := strings.CutPrefix(t, findingTarget); ok {
+		if id, err := strconv.ParseUint(rest, 10, 64); err == nil && strconv.FormatUint(id, 10) == rest {
+			return findingTarget + ID(id)
+		}
+	}
+	return t
+}
+
+func modelTarget(t string) string {
+	if rest, ok := strings.CutPrefix(t, findingTarget); ok {
+		if id, err := ParseID(rest); err == nil {
+			return findingTarget + strconv.FormatUint(id, 10)
+		}
+	}
+	return t
 }
 
 // Encode returns the incident whole, as tables keep it.

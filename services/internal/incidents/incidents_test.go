@@ -104,6 +104,9 @@ func TestCommandsComeBackWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(string(data), `"finding:ffffffffffffffff"`) {
+		t.Errorf("the target is not written as ids are: %s", data)
+	}
 	got, err := incidents.DecodeCommand(data)
 	if err != nil {
 		t.Fatal(err)
@@ -177,12 +180,12 @@ func TestHeadsAreSmall(t *testing.T) {
 
 func TestSummarySaysTheCauseAndTheJudgements(t *testing.T) {
 	w := incidents.Of(incidentstest.Incident(1))
-	s := incidents.SummaryOf(&w)
+	s := incidents.BriefOf(&w)
 	if s.Cause == nil || s.Cause.Kind != "deploy" || s.Cause.Entity.String() != "service:checkout" || s.Confirmed != 1 || s.Rejected != 0 || s.EntityCount != len(w.Entities) {
 		t.Errorf("%+v", s)
 	}
 	w.Verdict.Candidates = nil
-	if s = incidents.SummaryOf(&w); s.Cause != nil {
+	if s = incidents.BriefOf(&w); s.Cause != nil {
 		t.Errorf("a cause without a candidate: %+v", s.Cause)
 	}
 }

@@ -19,8 +19,8 @@ func IsStateKey(key string) bool {
 	return len(key) > len(stateKeyPrefix) && key[:len(stateKeyPrefix)] == stateKeyPrefix
 }
 
-// State is how one process of the brain fares; it says so every few seconds.
-type State struct {
+// BrainState is how one process of the brain fares; it says so every few seconds.
+type BrainState struct {
 	Process     string    `json:"process" doc:"Name of the process, or of the shard"`
 	Published   time.Time `json:"published" doc:"When it said so, by its clock"`
 	Started     time.Time `json:"started"`

@@ -38,7 +38,7 @@ func Incident(n int) *model.Incident {
 	return &model.Incident{
 		ID: fmt.Sprintf("inc%012x", n), Tenant: 1, State: model.IncidentOpen, Severity: model.SeverityHigh, Title: "checkout: latency 1.9 s (normal 0.2 s), 2 services affected",
 		StartMS: start, DetectedMS: start + 30_000, UpdatedMS: start + 90_000, QuietMS: start + 700_000, EndMS: start + 1_600_000,
-		Members:  []model.Member{{FindingID: uint64(1000 + n), Entity: checkout, Name: signal.Name, JoinedMS: start + 30_000, Reason: "first", Open: true}},
+		Members:  []model.Member{{FindingID: uint64(1000 + n), Entity: checkout, Name: signal.Name, JoinedMS: start + 30_000, Reason: "first", Open: true, Folded: []uint64{77}, Times: 2, Held: "muted"}},
 		Entities: []model.Entity{checkout, {Kind: model.KindHost, Name: "web-1"}, db},
 		Verdict: model.Verdict{
 			AtMS: start + 60_000,
@@ -73,6 +73,7 @@ func Open(n int) *model.Incident {
 	in := Incident(n)
 	in.QuietMS, in.EndMS, in.MergedInto, in.SplitFrom, in.Resolution, in.Assignee, in.Acknowledged = 0, 0, "", "", "", "", nil
 	in.Comments, in.Feedback, in.Verdict.Unknown = nil, nil, false
+	in.Members[0].Folded, in.Members[0].Times, in.Members[0].Held = nil, 1, ""
 	return in
 }
 
@@ -82,7 +83,7 @@ func Command(n int) model.Command {
 		ID: fmt.Sprintf("c%d", n), Tenant: 1, AtMS: BaseMS + int64(n), Who: "ann", Action: "feedback", Incident: fmt.Sprintf("inc%012x", n), Other: "inc2",
 		Findings: []uint64{uint64(1000 + n)}, Text: "why",
 		Feedback: model.Feedback{
-			ID: "f9", Kind: model.FeedbackMute, Target: "incident", PersonAct: model.PersonAct{AtMS: BaseMS + 1, Who: "ann", Text: "planned"}, UntilMS: BaseMS + 5000, RevokedMS: BaseMS + 6000,
+			ID: "f9", Kind: model.FeedbackMute, Target: "finding:18446744073709551615", PersonAct: model.PersonAct{AtMS: BaseMS + 1, Who: "ann", Text: "planned"}, UntilMS: BaseMS + 5000, RevokedMS: BaseMS + 6000,
 		},
 	}
 }

@@ -73,7 +73,7 @@ LIMIT 1 BY id`
 
 // Incidents returns up to limit incidents in one line each, by when they were opened, the latest first, and where the next page begins; nil
 // is the end.
-func (d *DB) Incidents(ctx context.Context, f IncidentFilter, after *IncidentCursor, limit int) ([]incidents.Summary, *IncidentCursor, error) {
+func (d *DB) Incidents(ctx context.Context, f IncidentFilter, after *IncidentCursor, limit int) ([]incidents.Brief, *IncidentCursor, error) {
 	if after == nil {
 		after = &IncidentCursor{DetectedMS: endOfTimeMS}
 	}
@@ -111,7 +111,7 @@ func (d *DB) Incidents(ctx context.Context, f IncidentFilter, after *IncidentCur
 	return out, next, err
 }
 
-func (d *DB) summaries(ctx context.Context, tenant model.TenantID, ids []string, detected, updated []int64) ([]incidents.Summary, error) {
+func (d *DB) summaries(ctx context.Context, tenant model.TenantID, ids []string, detected, updated []int64) ([]incidents.Brief, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -121,12 +121,12 @@ func (d *DB) summaries(ctx context.Context, tenant model.TenantID, ids []string,
 	p.int64s("detected", detected)
 	p.int64s("updated", updated)
 	var id, summary proto.ColStr
-	byID := make(map[string]incidents.Summary, len(ids))
+	byID := make(map[string]incidents.Brief, len(ids))
 	err := d.read(ctx, tenant, chgo.Query{
 		Body: selectSummaries, Parameters: p, Result: proto.Results{{Name: "id", Data: &id}, {Name: "summary", Data: &summary}},
 	}, func(n int) error {
 		for i := range n {
-			var s incidents.Summary
+			var s incidents.Brief
 			if err := json.Unmarshal(summary.RowBytes(i), &s); err != nil {
 				return errs.New(errs.Internal, "read incident %s: %w", id.Row(i), err)
 			}
@@ -137,7 +137,7 @@ func (d *DB) summaries(ctx context.Context, tenant model.TenantID, ids []string,
 	if err != nil {
 		return nil, err
 	}
-	out := make([]incidents.Summary, 0, len(ids))
+	out := make([]incidents.Brief, 0, len(ids))
 	for _, i := range ids {
 		if s, ok := byID[i]; ok { // A row that expired between the two questions is left out.
 			out = append(out, s)

@@ -56,7 +56,7 @@ func (c *incidentColumns) append(in *model.Incident, recorded time.Time) error {
 	if err != nil {
 		return errs.New(errs.Invalid, "write incident %s: %w", in.ID, err)
 	}
-	s := incidents.SummaryOf(&whole)
+	s := incidents.BriefOf(&whole)
 	summary, err := json.Marshal(&s)
 	if err != nil {
 		return errs.New(errs.Invalid, "write incident %s: %w", in.ID, err)

@@ -2,11 +2,11 @@ package incidents
 
 import "time"
 
-// summaryEntities bounds the entities of a summary: a list shows a few.
-const summaryEntities = 20
+// briefEntities bounds the entities of a summary: a list shows a few.
+const briefEntities = 20
 
-// Summary is an incident in one line: what lists and live events show.
-type Summary struct {
+// Brief is an incident in one line: what lists and live events show.
+type Brief struct {
 	ID           string     `json:"id"`
 	State        string     `json:"state" enum:"open,quiet,resolved,merged"`
 	Severity     string     `json:"severity" enum:"critical,high,medium,low"`
@@ -42,11 +42,11 @@ type Cause struct {
 	Why        string  `json:"why"`
 }
 
-// SummaryOf returns in in one line.
-func SummaryOf(in *Incident) Summary {
-	s := Summary{
+// BriefOf returns in in one line.
+func BriefOf(in *Incident) Brief {
+	s := Brief{
 		ID: in.ID, State: in.State, Severity: in.Severity, Title: in.Title, Start: in.Start, Detected: in.Detected, Updated: in.Updated, Quiet: in.Quiet, End: in.End,
-		Paged: in.Paged, Unknown: in.Verdict.Unknown, Sentence: in.Verdict.Sentence, Entities: append([]Entity{}, in.Entities[:min(len(in.Entities), summaryEntities)]...),
+		Paged: in.Paged, Unknown: in.Verdict.Unknown, Sentence: in.Verdict.Sentence, Entities: append([]Entity{}, in.Entities[:min(len(in.Entities), briefEntities)]...),
 		EntityCount: len(in.Entities), MemberCount: in.MemberCount, OpenCount: in.OpenCount, Acknowledged: in.Acknowledged, Assignee: in.Assignee,
 		MergedInto: in.MergedInto, CommentCount: len(in.Comments),
 	}

@@ -44,13 +44,13 @@ func (n *novelty) chance() float64 {
 }
 
 // novel sees to a template that an entity has for the first time.
-func (s *Stage) novel(e *entity, k *kind, ms int64) {
+func (s *Stage) novel(e *entity, k *kind, ms int64, late bool) {
 	p := e.novelty.chance()
 	settled := ms-e.firstMS >= s.cfg.SettleMS
 	if settled { // What comes first of all is no measure of what comes later.
 		e.novelty.fresh++
 	}
-	if !settled || e.novelty.open >= s.cfg.MaxFindings {
+	if !settled || late || e.novelty.open >= s.cfg.MaxFindings {
 		k.old = true
 		return
 	}

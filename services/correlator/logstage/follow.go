@@ -11,68 +11,101 @@ import (
 
 // FollowConfig bounds what is known of which line follows which.
 type FollowConfig struct {
-	// MaxHeld bounds the lines that wait for the rest of their trace. Beyond it only some traces are followed, chosen by their ids.
+	// MaxHeld bounds the lines that wait for the watermark. Beyond it only some traces are followed, chosen by their ids.
 	MaxHeld int
-	// JoinMS is how long a trace is waited for after its last line.
-	JoinMS int64
+	// MaxTraces bounds the traces that are under way, JoinMS is how long one is waited for after its last line.
+	MaxTraces int
+	JoinMS    int64
 	// MaxKinds bounds the templates of an entity whose followers are counted.
 	MaxKinds int
-	// MaxStreams bounds the streams without trace ids that are followed, MaxPerMark the lines of one that are looked at in a mark: one
-	// that writes more is many threads at once, and what follows what there is chance.
-	MaxStreams, MaxPerMark int
+	// MaxPerWindow bounds the lines of a stream without trace ids that are followed in a window: one that writes more is many threads at
+	// once, and what follows what there is chance.
+	MaxPerWindow int
 }
 
 // DefaultFollow returns bounds for a machine with some hundred services.
 func DefaultFollow() FollowConfig {
-	return FollowConfig{MaxHeld: 200_000, JoinMS: 10_000, MaxKinds: 500, MaxStreams: 5_000, MaxPerMark: 200}
+	return FollowConfig{MaxHeld: 400_000, MaxTraces: 50_000, JoinMS: 10_000, MaxKinds: 500, MaxPerWindow: 300}
 }
 
-// held is a line that waits for the lines beside it.
+// held is a line that waits for the watermark.
 type held struct {
-	key   uint64 // Of its trace or stream, and its entity.
-	shape *shape
-	ns    int64
-	trace bool
+	key    uint64 // Of its trace or stream, and its entity.
+	shape  *shape
+	source *source // nil for a line of a trace.
+	ns     int64
 }
 
-// stream is where a stream without trace ids stopped.
-type stream struct {
+// flow is where a trace or a stream stopped.
+type flow struct {
 	last   uint64 // Id of its last template.
 	lastMS int64
 }
 
+// traceFlow is a trace that is under way at an entity.
+type traceFlow struct {
+	flow
+	entity *entity
+}
+
+// source is a resource that sends lines: a stream of its own.
+type source struct {
+	id     uint64
+	entity *entity
+	lastMS int64
+	counts [ring]uint32 // Lines without a trace id, by window.
+	flow
+}
+
 // follower puts lines of a trace, or of a stream, one after the other.
 type follower struct {
-	cfg     FollowConfig
-	held    []held
-	streams map[uint64]stream
+	cfg    FollowConfig
+	held   []held
+	traces map[uint64]*traceFlow
 	// every says that one of so many traces is followed, a power of two.
 	every uint64
 	// passed counts lines that were not followed.
 	passed uint64
+	// passing is room for the lines of a mark.
+	passing []held
 }
 
 func newFollower(cfg FollowConfig) follower {
-	return follower{cfg: cfg, streams: map[uint64]stream{}, every: 1}
+	return follower{cfg: cfg, traces: map[uint64]*traceFlow{}, every: 1}
 }
 
-// compareHeld orders lines by trace, entity and time.
+// compareHeld orders lines by trace and time.
 func compareHeld(a, b held) int {
-	return cmp.Or(cmp.Compare(a.key, b.key), a.shape.entity.entity.Compare(b.shape.entity.entity), cmp.Compare(a.ns, b.ns), cmp.Compare(a.shape.id, b.shape.id))
+	switch {
+	case a.key != b.key:
+		return cmp.Compare(a.key, b.key)
+	case a.ns != b.ns:
+		return cmp.Compare(a.ns, b.ns)
+	}
+	return cmp.Compare(a.shape.id, b.shape.id)
 }
 
-// hold keeps a line until its mark.
-func (f *follower) hold(sh *shape, ns int64, trace string, resource uint64, watermarkMS int64) {
-	key, traced := resource, false
+// hold keeps a line until the watermark passes it. at is the place of its window in the ring.
+func (f *follower) hold(src *source, sh *shape, ns int64, trace string, at int64) {
+	h := held{shape: sh, ns: ns}
 	if len(trace) == 16 {
-		key, traced = traceHash(trace), true
+		h.key = mix(traceHash(trace) ^ sh.entity.hash)
+		if h.key&(f.every-1) != 0 {
+			f.passed++
+			return
+		}
+	} else {
+		h.key, h.source = mix(src.id^sh.entity.hash), src
+		if src.counts[at]++; int(src.counts[at]) > f.cfg.MaxPerWindow {
+			f.passed++
+			return
+		}
 	}
-	key = mix(key ^ sh.entity.hash)
-	if len(f.held) >= 2*f.cfg.MaxHeld || key&(f.every-1) != 0 || ns/1e6 <= watermarkMS-f.cfg.JoinMS {
+	if len(f.held) >= 2*f.cfg.MaxHeld {
 		f.passed++
 		return
 	}
-	f.held = append(f.held, held{key, sh, ns, traced})
+	f.held = append(f.held, h)
 }
 
 // traceHash is the second half of a trace id, which is random in all systems that number traces.
@@ -94,100 +127,97 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// followers counts the lines whose neighbours are all there, and finds what did not follow.
-func (s *Stage) followers(watermarkMS int64) {
+// followLines counts the lines that the watermark has passed, by trace and time. To be called while their windows are still open.
+func (s *Stage) followLines(watermarkMS int64) {
 	f := &s.follow
-	slices.SortFunc(f.held, compareHeld)
-	kept := f.held[:0]
-	for i := 0; i < len(f.held); {
-		j := i
-		for j < len(f.held) && f.held[j].key == f.held[i].key && f.held[j].shape.entity == f.held[i].shape.entity {
-			j++
+	kept, passed := f.held[:0], f.passing[:0]
+	for _, h := range f.held {
+		if h.ns/1e6 <= watermarkMS {
+			passed = append(passed, h)
+		} else {
+			kept = append(kept, h)
 		}
-		kept = append(kept, s.sequence(f.held[i:j], watermarkMS)...)
-		i = j
 	}
 	clear(f.held[len(kept):])
 	f.held = kept
+	slices.SortFunc(passed, compareHeld)
+	for i := range passed {
+		s.followLine(&passed[i])
+	}
+	clear(passed)
+	f.passing = passed[:0]
 	f.adapt()
-	for key, st := range f.streams {
-		if st.lastMS+streamIdleMS < watermarkMS {
-			delete(f.streams, key)
-		}
-	}
-	for _, e := range s.ordered {
-		s.judgePairs(e, watermarkMS)
-	}
 }
-
-// streamIdleMS is the pause after which a line follows nothing.
-const streamIdleMS = 60_000
 
 // adapt follows fewer traces when too many lines wait, and more when few do.
 func (f *follower) adapt() {
 	switch n := len(f.held); {
 	case n > f.cfg.MaxHeld && f.every < 1<<20:
 		f.every *= 2
-		f.held = slices.DeleteFunc(f.held, func(h held) bool { return h.key&(f.every-1) != 0 })
+		f.held = slices.DeleteFunc(f.held, func(h held) bool { return h.source == nil && h.key&(f.every-1) != 0 })
 	case n < f.cfg.MaxHeld/8 && f.every > 1:
 		f.every /= 2
 	}
 }
 
-// sequence counts the lines of one trace or stream, and returns those that have to wait on.
-func (s *Stage) sequence(lines []held, watermarkMS int64) []held {
-	e := lines[0].shape.entity
-	lastMS := lines[len(lines)-1].ns / 1e6
-	if lines[0].trace {
-		if lastMS+s.follow.cfg.JoinMS > watermarkMS {
-			return lines
+// followLine counts a line after the one before it.
+func (s *Stage) followLine(h *held) {
+	e, k, ms := h.shape.entity, h.shape.kind, h.ns/1e6
+	if k == nil || k == &e.rest {
+		return
+	}
+	var at *flow
+	if h.source == nil {
+		t := s.follow.traces[h.key]
+		if t == nil {
+			if len(s.follow.traces) >= s.follow.cfg.MaxTraces {
+				s.follow.passed++
+				return
+			}
+			t = &traceFlow{entity: e}
+			s.follow.traces[h.key] = t
 		}
-		before := start
-		for _, h := range lines {
-			before = s.pair(e, before, h)
+		at = &t.flow
+	} else {
+		window := floor(ms, s.cfg.WindowMS)
+		if int(h.source.counts[window&(ring-1)]) > s.follow.cfg.MaxPerWindow {
+			h.source.last = start
+			return
 		}
-		s.pairIDs(e, before, start, lastMS)
-		return nil
-	}
-	n := 0
-	for n < len(lines) && lines[n].ns/1e6 <= watermarkMS {
-		n++
-	}
-	st, known := s.follow.streams[lines[0].key]
-	if n == 0 || !known && len(s.follow.streams) >= s.follow.cfg.MaxStreams {
-		return lines[n:]
-	}
-	if n > s.follow.cfg.MaxPerMark {
-		delete(s.follow.streams, lines[0].key)
-		return lines[n:]
-	}
-	for _, h := range lines[:n] {
-		ms := h.ns / 1e6
-		if ms-st.lastMS > streamIdleMS {
-			st.last = start
+		at = &h.source.flow
+		if ms-at.lastMS > streamPauseMS {
+			at.last = start
 		}
-		st.last = s.pair(e, st.last, h)
-		st.lastMS = ms
 	}
-	s.follow.streams[lines[0].key] = st
-	return lines[n:]
+	e.pairs.count(at.last, k.id, ms, s.follow.cfg.MaxKinds)
+	at.last, at.lastMS = k.id, ms
+}
+
+// streamPauseMS is the pause in a stream after which a line follows nothing.
+const streamPauseMS = 60_000
+
+// followers ends the traces that are over, and judges what did not follow.
+func (s *Stage) followers(watermarkMS int64) {
+	f := &s.follow
+	var over []uint64
+	for key, t := range f.traces {
+		if t.lastMS+f.cfg.JoinMS <= watermarkMS {
+			over = append(over, key)
+		}
+	}
+	slices.Sort(over)
+	for _, key := range over {
+		t := f.traces[key]
+		t.entity.pairs.count(t.last, start, t.lastMS, f.cfg.MaxKinds)
+		delete(f.traces, key)
+	}
+	for _, e := range s.ordered {
+		s.judgePairs(e, watermarkMS)
+	}
 }
 
 // start stands before the first line of a trace, and behind its last one. It is the id of no template.
 const start uint64 = 0
-
-func (s *Stage) pair(e *entity, before uint64, h held) uint64 {
-	k := h.shape.kind
-	if k == nil || k == &e.rest {
-		return before
-	}
-	s.pairIDs(e, before, k.id, h.ns/1e6)
-	return k.id
-}
-
-func (s *Stage) pairIDs(e *entity, before, after uint64, ms int64) {
-	e.pairs.count(before, after, ms, s.follow.cfg.MaxKinds)
-}
 
 // pairs is what follows what at an entity.
 type pairs struct {
@@ -245,7 +275,7 @@ func (p *pairs) count(before, after uint64, ms int64, limit int) {
 			n.now[0]++
 			hit = true
 		default:
-			if n.missMS == 0 {
+			if n.missMS == 0 || ms < n.missMS {
 				n.missMS = ms
 			}
 		}

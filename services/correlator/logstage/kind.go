@@ -158,8 +158,9 @@ func (s *Stage) admit(sh *shape) {
 	}
 	k.lastMS = max(k.lastMS, ms)
 	if fresh {
-		s.novel(e, k, ms)
+		s.novel(e, k, ms, sh.late)
 	}
+	sh.late = false
 	if k.labels == nil {
 		s.series(e, k)
 	}
@@ -191,6 +192,9 @@ func (s *Stage) tell(emit func(model.Derived)) {
 		s.touched[at][i] = nil
 	}
 	s.touched[at] = s.touched[at][:0]
+	for _, src := range s.sources {
+		src.counts[at] = 0
+	}
 	seconds := float64(s.cfg.WindowMS) / 1000
 	for _, e := range s.ordered {
 		lines := uint64(0)

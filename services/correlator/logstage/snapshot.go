@@ -34,10 +34,16 @@ func (s *Stage) Snapshot() []byte {
 		number[e] = uint64(i)
 		e.write(w)
 	}
-	w.Uint(uint64(len(s.resources)))
-	for _, id := range slices.Sorted(maps.Keys(s.resources)) {
+	w.Uint(uint64(len(s.sources)))
+	for _, id := range slices.Sorted(maps.Keys(s.sources)) {
+		src := s.sources[id]
 		w.Fixed(id)
-		w.Uint(number[s.resources[id]])
+		w.Uint(number[src.entity])
+		w.Int(src.lastMS)
+		for _, n := range src.counts {
+			w.Uint(uint64(n))
+		}
+		src.flow.write(w)
 	}
 	early := slices.Clone(s.early)
 	slices.SortFunc(early, func(a, b earlyLine) int {
@@ -127,6 +133,7 @@ func (sh *shape) write(w *snapshot.Writer, e *entity) {
 		w.Byte(shapeFresh)
 		w.Int(sh.firstNS)
 		w.String(sh.example)
+		w.Bool(sh.late)
 	case &e.rest:
 		w.Byte(shapeRest)
 	default:
@@ -159,6 +166,13 @@ func (p *pairs) write(w *snapshot.Writer) {
 	}
 }
 
+func (f flow) write(w *snapshot.Writer) {
+	w.Fixed(f.last)
+	w.Int(f.lastMS)
+}
+
+func readFlow(r *snapshot.Reader) flow { return flow{r.Fixed(), r.Int()} }
+
 func (f *follower) write(w *snapshot.Writer, number map[*entity]uint64) {
 	w.Uint(f.every)
 	w.Uint(f.passed)
@@ -170,13 +184,17 @@ func (f *follower) write(w *snapshot.Writer, number map[*entity]uint64) {
 		w.Uint(number[h.shape.entity])
 		w.Fixed(h.shape.id)
 		w.Int(h.ns)
-		w.Bool(h.trace)
+		w.Bool(h.source != nil)
+		if h.source != nil {
+			w.Fixed(h.source.id)
+		}
 	}
-	w.Uint(uint64(len(f.streams)))
-	for _, key := range slices.Sorted(maps.Keys(f.streams)) {
+	w.Uint(uint64(len(f.traces)))
+	for _, key := range slices.Sorted(maps.Keys(f.traces)) {
+		t := f.traces[key]
 		w.Fixed(key)
-		w.Fixed(f.streams[key].last)
-		w.Int(f.streams[key].lastMS)
+		w.Uint(number[t.entity])
+		t.flow.write(w)
 	}
 }
 
@@ -199,11 +217,16 @@ func Restore(data []byte, cfg Config) (*Stage, error) {
 			return nil, r.Err()
 		}
 	}
-	for range r.Count(9) {
-		id := r.Fixed()
-		if e := s.pick(r); e != nil {
-			s.resources[id] = e
+	for range r.Count(20) {
+		src := &source{id: r.Fixed(), entity: s.pick(r), lastMS: r.Int()}
+		for i := range src.counts {
+			src.counts[i] = r.Uint32()
 		}
+		src.flow = readFlow(r)
+		if r.Err() != nil {
+			return nil, r.Err()
+		}
+		s.sources[src.id] = src
 	}
 	for range r.Count(10) {
 		sh := s.pickShape(r)
@@ -327,7 +350,7 @@ func (e *entity) readShape(r *snapshot.Reader) *shape {
 	}
 	switch r.Byte() {
 	case shapeFresh:
-		sh.firstNS, sh.example = r.Int(), r.String()
+		sh.firstNS, sh.example, sh.late = r.Int(), r.String(), r.Bool()
 	case shapeRest:
 		sh.kind = &e.rest
 	case shapeKind:
@@ -371,14 +394,23 @@ func (s *Stage) readFollower(r *snapshot.Reader) {
 		f.every = 1
 	}
 	for range r.Count(19) {
-		h := held{key: r.Fixed(), shape: s.pickShape(r), ns: r.Int(), trace: r.Bool()}
+		h := held{key: r.Fixed(), shape: s.pickShape(r), ns: r.Int()}
+		if r.Bool() {
+			if h.source = s.sources[r.Fixed()]; h.source == nil {
+				r.Fail("a line without its source")
+			}
+		}
 		if r.Err() != nil {
 			return
 		}
 		f.held = append(f.held, h)
 	}
-	for range r.Count(17) {
+	for range r.Count(18) {
 		key := r.Fixed()
-		f.streams[key] = stream{r.Fixed(), r.Int()}
+		t := &traceFlow{entity: s.pick(r), flow: readFlow(r)}
+		if r.Err() != nil {
+			return
+		}
+		f.traces[key] = t
 	}
 }

@@ -59,12 +59,12 @@ type Counts struct {
 
 // Stage counts lines. The zero value is not usable; see New.
 type Stage struct {
-	cfg       Config
-	mark      eventtime.Mark
-	miner     *template.Miner
-	entities  map[model.Entity]*entity
-	resources map[uint64]*entity
-	ordered   []*entity // By entity.
+	cfg      Config
+	mark     eventtime.Mark
+	miner    *template.Miner
+	entities map[model.Entity]*entity
+	sources  map[uint64]*source
+	ordered  []*entity // By entity.
 	// open is the first window that was not told; it is known from the first mark on.
 	open int64
 	// touched are the shapes that have lines in a window, by its place in the ring.
@@ -74,8 +74,8 @@ type Stage struct {
 	early  []earlyLine
 	follow follower
 	counts Counts
-	// batch has the entities of a batch's resources.
-	batch []*entity
+	// batch has the sources of a batch's resources.
+	batch []*source
 	found []model.Finding
 	// ended are the labels of series whose template has become part of another one.
 	ended [][]model.Label
@@ -118,12 +118,14 @@ type shape struct {
 	// firstNS and example are of its first line, until it was mined.
 	firstNS int64
 	example string
+	// late says that one of its lines came after its time had passed: then nothing opens by it.
+	late bool
 }
 
 // New returns an empty stage.
 func New(cfg Config) *Stage {
 	return &Stage{
-		cfg: cfg, miner: template.New(cfg.Miner), entities: map[model.Entity]*entity{}, resources: map[uint64]*entity{},
+		cfg: cfg, miner: template.New(cfg.Miner), entities: map[model.Entity]*entity{}, sources: map[uint64]*source{},
 		follow: newFollower(cfg.Follow),
 	}
 }
@@ -144,11 +146,11 @@ func (s *Stage) Templates() (templates, shapes int) {
 func (s *Stage) Logs(b *model.Logs) {
 	s.batch = slices.Grow(s.batch[:0], len(b.Resources))[:len(b.Resources)]
 	for i := range b.Resources {
-		s.batch[i] = s.entityOf(&b.Resources[i])
+		s.batch[i] = s.source(&b.Resources[i])
 	}
 	for i, ns := range b.TimesNS {
-		e := s.batch[b.ResourceIdx[i]]
-		if e == nil {
+		src := s.batch[b.ResourceIdx[i]]
+		if src == nil {
 			s.counts.Unattributed++
 			continue
 		}
@@ -156,20 +158,20 @@ func (s *Stage) Logs(b *model.Logs) {
 		if b.TraceIDs != nil {
 			trace = b.TraceIDs[i]
 		}
-		s.line(e, ns, b.ShapeHash[i], b.Severity[i], b.Bodies[i], trace, b.Resources[b.ResourceIdx[i]].ID)
+		s.line(src, ns, b.ShapeHash[i], b.Severity[i], b.Bodies[i], trace)
 	}
 }
 
-func (s *Stage) line(e *entity, ns int64, id uint64, severity uint8, body, trace string, resource uint64) {
-	sh := e.shapes[id]
+func (s *Stage) line(src *source, ns int64, id uint64, severity uint8, body, trace string) {
+	sh := src.entity.shapes[id]
 	if sh == nil || sh.kind == nil {
-		if sh = s.first(e, sh, ns, id, body); sh == nil {
+		if sh = s.first(src.entity, sh, ns, id, body); sh == nil {
 			s.counts.Overflow++
 			return
 		}
 	}
 	sh.severity = max(sh.severity, severity)
-	s.follow.hold(sh, ns, trace, resource, s.mark.WatermarkMS)
+	src.lastMS = max(src.lastMS, ns/1e6)
 	window := floor(ns/1e6, s.cfg.WindowMS)
 	switch d := window - s.open; {
 	case s.mark.Seq == 0:
@@ -187,6 +189,9 @@ func (s *Stage) line(e *entity, ns int64, id uint64, severity uint8, body, trace
 		return
 	}
 	s.count(sh, window, severity)
+	if ns/1e6 > s.mark.WatermarkMS { // Neighbours of what is late were looked at already.
+		s.follow.hold(src, sh, ns, trace, window&(ring-1))
+	}
 }
 
 // maxEarly bounds the lines before the first mark: five seconds at the rate that one process is made for.
@@ -208,21 +213,26 @@ func (s *Stage) first(e *entity, sh *shape, ns int64, id uint64, body string) *s
 		if len(e.shapes) >= s.cfg.MaxShapes {
 			return nil
 		}
-		sh = &shape{entity: e, id: id, firstNS: ns, example: body}
+		sh = &shape{entity: e, id: id, firstNS: ns, example: body, late: s.late(ns)}
 		e.shapes[id] = sh
 		s.fresh = append(s.fresh, sh)
 		return sh
 	}
+	sh.late = sh.late || s.late(ns)
 	if ns < sh.firstNS || ns == sh.firstNS && body < sh.example {
 		sh.firstNS, sh.example = ns, body
 	}
 	return sh
 }
 
-// entityOf returns who writes the lines of a resource: its service, else its host; nil when it names neither.
-func (s *Stage) entityOf(r *model.Resource) *entity {
-	if e := s.resources[r.ID]; e != nil {
-		return e
+// late reports whether a line comes after its time has passed.
+func (s *Stage) late(ns int64) bool { return s.mark.Seq > 0 && ns/1e6 <= s.mark.WatermarkMS }
+
+// source returns the source that a resource is, with who writes its lines: its service, else its host; nil when it names neither, or when there is no
+// room.
+func (s *Stage) source(r *model.Resource) *source {
+	if src := s.sources[r.ID]; src != nil {
+		return src
 	}
 	who := model.Entity{Kind: model.KindService, Name: r.Service}
 	if r.Service == "" {
@@ -234,15 +244,20 @@ func (s *Stage) entityOf(r *model.Resource) *entity {
 			who.Name = model.ResolveHost(r.Attributes)
 		}
 	}
-	if who.Name == "" {
+	if who.Name == "" || len(s.sources) >= sourcesOfEntity*s.cfg.MaxEntities {
 		return nil
 	}
 	e := s.entity(who)
-	if e != nil && len(s.resources) < 20*s.cfg.MaxEntities {
-		s.resources[r.ID] = e
+	if e == nil {
+		return nil
 	}
-	return e
+	src := &source{id: r.ID, entity: e}
+	s.sources[r.ID] = src
+	return src
 }
+
+// sourcesOfEntity is how many sources entities have on average at most: instances of a service, each with its own attributes.
+const sourcesOfEntity = 10
 
 func (s *Stage) entity(who model.Entity) *entity {
 	if e := s.entities[who]; e != nil {
@@ -307,6 +322,7 @@ func (s *Stage) Mark(k eventtime.Mark, emit func(model.Derived)) []model.Finding
 	}
 	s.mine()
 	s.end(emit)
+	s.followLines(k.WatermarkMS)
 	last := floor(k.WatermarkMS, s.cfg.WindowMS)
 	for n := 0; s.open < last; n++ {
 		if n == ring { // Nothing can be counted in the windows between; they are passed over.
@@ -317,10 +333,23 @@ func (s *Stage) Mark(k eventtime.Mark, emit func(model.Derived)) []model.Finding
 		s.open++
 	}
 	s.followers(k.WatermarkMS)
+	s.forgetSources(k)
 	slices.SortFunc(s.found, func(a, b model.Finding) int {
 		return cmp.Or(a.Entity.Compare(b.Entity), cmp.Compare(a.OnsetMS, b.OnsetMS), cmp.Compare(a.ID, b.ID))
 	})
 	return s.found
+}
+
+// forgetSources drops the sources that were silent for long, now and then.
+func (s *Stage) forgetSources(k eventtime.Mark) {
+	if k.Seq%64 != 0 {
+		return
+	}
+	for id, src := range s.sources {
+		if src.lastMS+s.cfg.IdleMS < k.WatermarkMS {
+			delete(s.sources, id)
+		}
+	}
 }
 
 // start opens the first window and counts the lines that waited for it.
@@ -346,22 +375,32 @@ func floor(ms, step int64) int64 {
 	return ms / step
 }
 
-// mine looks at the shapes that are new, by entity, time and shape.
+// mine looks at the shapes that are new and whose first line the watermark has passed, by entity, time and shape. Those ahead of it wait, since a
+// line that is earlier may still come, and a replay must find the same.
 func (s *Stage) mine() {
-	slices.SortFunc(s.fresh, func(a, b *shape) int {
+	passed := s.fresh[:0:0]
+	ahead := s.fresh[:0]
+	for _, sh := range s.fresh {
+		if sh.firstNS/1e6 <= s.mark.WatermarkMS {
+			passed = append(passed, sh)
+		} else {
+			ahead = append(ahead, sh)
+		}
+	}
+	clear(s.fresh[len(ahead):])
+	s.fresh = ahead
+	slices.SortFunc(passed, func(a, b *shape) int {
 		return cmp.Or(a.entity.entity.Compare(b.entity.entity), cmp.Compare(a.firstNS, b.firstNS), cmp.Compare(a.id, b.id))
 	})
-	for i := 0; i < len(s.fresh); {
+	for i := 0; i < len(passed); {
 		j := i
-		for ; j < len(s.fresh) && s.fresh[j].entity == s.fresh[i].entity; j++ {
-			s.learn(s.fresh[j])
+		for ; j < len(passed) && passed[j].entity == passed[i].entity; j++ {
+			s.learn(passed[j])
 		}
-		s.regroup(s.fresh[i].entity)
-		for _, sh := range s.fresh[i:j] {
+		s.regroup(passed[i].entity)
+		for _, sh := range passed[i:j] {
 			s.admit(sh)
 		}
 		i = j
 	}
-	clear(s.fresh)
-	s.fresh = s.fresh[:0]
 }

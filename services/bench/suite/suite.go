@@ -34,6 +34,7 @@ type Suite struct {
 func All() []Suite {
 	return []Suite{
 		templates(),
+		logAnomaly(),
 		anomaly(),
 		rca(),
 		changes(),

@@ -3,7 +3,7 @@ package logstage
 import "math"
 
 // binomialTail returns the probability of at least k hits in n trials of probability p each.
-// O(n-k). Exact but for rounding.
+// Exact but for rounding up to exactTrials, then by the normal approximation with a correction for whole numbers. O(n-k) up to there.
 func binomialTail(k, n int, p float64) float64 {
 	if k <= 0 {
 		return 1
@@ -14,6 +14,10 @@ func binomialTail(k, n int, p float64) float64 {
 	if p >= 1 {
 		return 1
 	}
+	if n > exactTrials {
+		mean := float64(n) * p
+		return 0.5 * math.Erfc((float64(k)-0.5-mean)/math.Sqrt(2*mean*(1-p)))
+	}
 	lg := func(x int) float64 { v, _ := math.Lgamma(float64(x + 1)); return v }
 	sum := 0.0
 	for i := k; i <= n; i++ {
@@ -21,6 +25,9 @@ func binomialTail(k, n int, p float64) float64 {
 	}
 	return min(sum, 1)
 }
+
+// exactTrials bounds the work of a sum.
+const exactTrials = 1000
 
 // spreads returns how many standard deviations from the mean a normal variable is that exceeds it with probability p: what a probability
 // is in the words of a score. Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23; error below 0.0005.

@@ -46,6 +46,7 @@ type flow struct {
 type traceFlow struct {
 	flow
 	entity *entity
+	counts []Count
 }
 
 // source is a resource that sends lines: a stream of its own.
@@ -177,6 +178,7 @@ func (s *Stage) followLine(h *held) {
 			t = &traceFlow{entity: e}
 			s.follow.traces[h.key] = t
 		}
+		t.counts = AddCount(t.counts, k.id)
 		at = &t.flow
 	} else {
 		window := floor(ms, s.cfg.WindowMS)
@@ -209,6 +211,7 @@ func (s *Stage) followers(watermarkMS int64) {
 	for _, key := range over {
 		t := f.traces[key]
 		t.entity.pairs.count(t.last, start, t.lastMS, f.cfg.MaxKinds)
+		t.entity.sequences.end(t.counts, t.lastMS)
 		delete(f.traces, key)
 	}
 	for _, e := range s.ordered {

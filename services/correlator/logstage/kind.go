@@ -31,7 +31,9 @@ type kind struct {
 const (
 	seriesTemplate = "log_template_lines_per_second"
 	seriesLines    = "log_lines_per_second"
-	other          = "other"
+	// seriesSequences is the share of traces with lines as no trace had before.
+	seriesSequences = "log_unusual_sequences_ratio"
+	other           = "other"
 )
 
 // classes of severities: enough to tell trouble from talk, and few enough for a series each.
@@ -131,6 +133,7 @@ func (s *Stage) regroup(e *entity) {
 	for _, k := range gone {
 		s.retire(e, k)
 		e.pairs.forget(k.id)
+		e.sequences.forget(k.id)
 	}
 }
 
@@ -220,8 +223,26 @@ func (s *Stage) tell(emit func(model.Derived)) {
 		n := e.rest.n
 		e.rest.n = 0
 		s.put(emit, seriesTemplate, e.rest.labels, endMS, float64(n)/seconds, n > 0, &e.rest.lastMS)
+		s.tellSequences(e, endMS, emit)
 		e.novelty.window()
 	}
+}
+
+// tellSequences hands on which share of the traces that ended was unusual.
+func (s *Stage) tellSequences(e *entity, endMS int64, emit func(model.Derived)) {
+	q := &e.sequences
+	d := model.Derived{Name: seriesSequences, Labels: e.labels, Type: "gauge", Unit: "1", TimeMS: endMS}
+	switch {
+	case q.all > 0 && q.seen >= fewestSequences:
+		d.Value = float64(q.unusual) / float64(q.all)
+		e.sequenceMS = endMS
+		emit(d)
+	case e.sequenceMS > 0 && e.sequenceMS+s.cfg.IdleMS < endMS:
+		e.sequenceMS = 0
+		d.Stale = true
+		emit(d)
+	}
+	q.Window()
 }
 
 // put hands on a sample of a series that had a line within the idle time, and ends it when that is over.
@@ -303,6 +324,7 @@ func (s *Stage) end(emit func(model.Derived)) {
 func (s *Stage) forget(e *entity, k *kind) {
 	delete(e.kinds, k.id)
 	e.pairs.forget(k.id)
+	e.sequences.forget(k.id)
 	for id, sh := range e.shapes {
 		if sh.kind == k {
 			delete(e.shapes, id)

@@ -88,6 +88,8 @@ func (e *entity) write(w *snapshot.Writer) {
 		e.shapes[id].write(w, e)
 	}
 	e.pairs.write(w)
+	e.sequences.write(w)
+	w.Int(e.sequenceMS)
 }
 
 func (k *kind) write(w *snapshot.Writer) {
@@ -195,6 +197,7 @@ func (f *follower) write(w *snapshot.Writer, number map[*entity]uint64) {
 		w.Fixed(key)
 		w.Uint(number[t.entity])
 		t.flow.write(w)
+		writeCounts(w, t.counts)
 	}
 }
 
@@ -306,6 +309,8 @@ func (s *Stage) readEntity(r *snapshot.Reader) {
 		}
 	}
 	e.pairs.read(r)
+	e.sequences.read(r)
+	e.sequenceMS = r.Int()
 	s.entities[e.entity] = e
 	s.ordered = append(s.ordered, e)
 }
@@ -407,7 +412,7 @@ func (s *Stage) readFollower(r *snapshot.Reader) {
 	}
 	for range r.Count(18) {
 		key := r.Fixed()
-		t := &traceFlow{entity: s.pick(r), flow: readFlow(r)}
+		t := &traceFlow{entity: s.pick(r), flow: readFlow(r), counts: readCounts(r)}
 		if r.Err() != nil {
 			return
 		}

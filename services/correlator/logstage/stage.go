@@ -105,6 +105,10 @@ type entity struct {
 	rest       kind // What has no series of its own.
 	novelty    novelty
 	pairs      pairs
+	sequences  Sequences
+	// sequenceMS is when a sequence ended last.
+	sequenceMS int64
+	labels     []model.Label
 }
 
 // shape is what is counted of the lines of one shape.
@@ -280,6 +284,7 @@ func newEntity(who model.Entity) *entity {
 	for c := range e.severities {
 		e.severities[c].labels = seriesLabels(who, classNames[c], "")
 	}
+	e.labels = seriesLabels(who, "", "")
 	e.rest = kind{labels: seriesLabels(who, "", other)}
 	return e
 }

@@ -17,11 +17,11 @@ type Config struct {
 	Seasons, Drift, Silence bool
 }
 
-// Default returns half a nominal false finding a day for each entity, and the bounds of the all-in-one. Probabilities are for steps, and steps that are off
+// Default returns one nominal false finding a day for each entity, and the bounds of the all-in-one. Probabilities are for steps, and steps that are off
 // come together, so what is measured is about a tenth of the nominal figure.
 func Default() Config {
 	return Config{
-		FalsePerDay: 0.5, MaxSeries: 200_000, MaxSeriesPerEntity: 20_000, MaxFamilies: 50_000,
+		FalsePerDay: 1, MaxSeries: 200_000, MaxSeriesPerEntity: 20_000, MaxFamilies: 50_000,
 		AbsorbMS: 2 * hourMS, Peers: true, Seasons: true, Drift: true, Silence: true,
 	}
 }

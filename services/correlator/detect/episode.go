@@ -98,8 +98,9 @@ func (d *Detector) open(s *series, ratio float64) {
 	if s.runMS != 0 && s.runMS < e.onsetMS {
 		e.onsetMS = s.runMS
 	}
-	spread := math.Max(float64(s.devSlow), s.floor(expected))
-	e.low, e.high = expected-3*spread, expected+3*spread
+	floor := s.floor(expected)
+	spread := math.Max(s.devSlow.of(x-expected), floor)
+	e.low, e.high = expected-3*math.Max(s.devSlow.of(-1), floor), expected+3*math.Max(s.devSlow.of(1), floor)
 	e.dir = 1
 	if x < expected {
 		e.dir = -1
@@ -107,7 +108,7 @@ func (d *Detector) open(s *series, ratio float64) {
 	e.confidence = d.trust(s, ratio)
 	switch e.way {
 	case wayLimit:
-		e.historyMS, e.p, e.confidence = 0, 1e-3, 0.9
+		e.historyMS, e.p, e.confidence = 0, 1e-3, limitTrust
 		e.dir = s.typ.limit.Dir
 		e.onsetMS = s.limitMS
 		e.low, e.high = math.Min(e.low, s.typ.limit.Reached), math.Max(e.high, s.typ.limit.Reached)

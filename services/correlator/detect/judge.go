@@ -159,7 +159,7 @@ func (d *Detector) season(s *series, ms int64, x, y, floor, dt float64) {
 		}
 		s.season = &season{}
 	}
-	spread := math.Max(float64(s.devSlow), floor)
+	spread := math.Max(s.devSlow.most(), floor)
 	without := y - s.slow
 	if s.season.active {
 		without = x - s.season.plain
@@ -178,13 +178,13 @@ func (d *Detector) reseason(s *series, ms int64, x float64) {
 	if z.active {
 		s.slow = z.level
 		s.fast = z.level
-		s.devSlow = 1.25 * z.with
-		s.devFast = min(s.devFast, s.devSlow)
-		s.devMean = s.devSlow / 2
+		s.devSlow = spread{1.25 * z.with, 1.25 * z.with}
+		s.devFast = spread{min(s.devFast[0], s.devSlow[0]), min(s.devFast[1], s.devSlow[1])}
+		s.devMean = s.devSlow[0] / 2
 		s.before = float32(x - z.at(ms))
 	} else {
 		s.slow, s.fast = z.plain, x
-		s.devSlow = 1.25 * z.wout
+		s.devSlow = spread{1.25 * z.wout, 1.25 * z.wout}
 		s.before = float32(x)
 	}
 	s.recent = [2][3]float32{}

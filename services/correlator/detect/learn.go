@@ -21,7 +21,7 @@ func (d *Detector) Aside(id uint64, p eventtime.Point, why eventtime.Reason) {
 	if z.seen[b] == 0 {
 		return
 	}
-	spread := 8 * max(float64(s.devSlow), s.floor(s.slow))
+	spread := 8 * max(s.devSlow.most(), s.floor(s.slow))
 	// A tenth of the weight of a sample on time: there may be thousands of one moment.
 	z.day[b] += float32(0.01 / float64(max(z.per, 1)) * clip(p.Value-z.level-float64(z.day[b]), spread))
 }
@@ -70,8 +70,8 @@ func (s *series) merge(old *series) {
 		}
 	} else {
 		w := float32(s.n) / float32(s.n+old.n)
-		s.devSlow = w*s.devSlow + (1-w)*old.devSlow
-		s.devFast = w*s.devFast + (1-w)*old.devFast
+		s.devSlow = s.devSlow.join(old.devSlow, w)
+		s.devFast = s.devFast.join(old.devFast, w)
 		s.devMean = w*s.devMean + (1-w)*old.devMean
 		s.roughFor = w*s.roughFor + (1-w)*old.roughFor
 	}

@@ -47,8 +47,8 @@ type series struct {
 
 	n        uint32 // Steps.
 	gapMS    float32
-	devSlow  float32 // Spreads, as mean absolute residuals times 1.25.
-	devFast  float32
+	devSlow  spread
+	devFast  spread
 	devMean  float32
 	rough    float32 // Movement from step to step, lately and for long.
 	roughFor float32
@@ -118,6 +118,37 @@ func (s *series) floor(level float64) float64 {
 
 func (s *series) counts() bool { return s.typ.kind == signal.Counter || s.typ.kind == signal.Count }
 
+// spread is the mean absolute residual times 1.25 (a standard deviation, for normal noise), below and above the level by itself: most of what is
+// measured is skewed, and one figure for both would make the long side look calm and the short one hide.
+type spread [2]float32
+
+func side(r float64) int {
+	if r > 0 {
+		return 1
+	}
+	return 0
+}
+
+// of returns the spread on the side of a residual, at least a quarter of that of the other side.
+func (d *spread) of(r float64) float64 {
+	i := side(r)
+	return float64(max(d[i], d[1-i]/4))
+}
+
+// most is the greater of both.
+func (d *spread) most() float64 { return float64(max(d[0], d[1])) }
+
+// add takes a residual with a weight.
+func (d *spread) add(a, r float64) {
+	i := side(r)
+	d[i] += float32(a * (1.25*math.Abs(r) - float64(d[i])))
+}
+
+// join mixes in another, w is the weight of this one.
+func (d *spread) join(o spread, w float32) spread {
+	return spread{w*d[0] + (1-w)*o[0], w*d[1] + (1-w)*o[1]}
+}
+
 // scores are how far a step is off in each way, signed, in spreads.
 type scores [ways]float64
 
@@ -129,8 +160,8 @@ func median3(a [3]float32) float64 {
 
 // score works out how far y, a value without the season, is off, and remembers it.
 func (s *series) score(y, floor float64) (now, kept scores) {
-	now[bySlow] = (y - s.slow) / math.Max(float64(s.devSlow), floor)
-	now[byFast] = (y - s.fast) / math.Max(float64(s.devFast), floor)
+	now[bySlow] = (y - s.slow) / math.Max(s.devSlow.of(y-s.slow), floor)
+	now[byFast] = (y - s.fast) / math.Max(s.devFast.of(y-s.fast), floor)
 	now[byMean] = (s.fast - s.slow) / math.Max(float64(s.devMean), floor/2)
 	f := floor / 4
 	now[byRough] = 4 * math.Log((float64(s.rough)+f)/(float64(s.roughFor)+f))
@@ -152,7 +183,7 @@ func (s *series) update(y, floor, dtMS float64) {
 	s.before = float32(y)
 	s.rough += float32(math.Max(1.0/8, 1/float64(s.n+1)) * (d - float64(s.rough)))
 	rf := y - s.fast
-	sf := math.Max(float64(s.devFast), floor)
+	sf := math.Max(s.devFast.of(rf), floor)
 	if s.n > 16 {
 		s.fast += fast * clip(rf, 6*sf)
 	} else {
@@ -162,15 +193,15 @@ func (s *series) update(y, floor, dtMS float64) {
 		return
 	}
 	rs := y - s.slow
-	ss := math.Max(float64(s.devSlow), floor)
+	ss := math.Max(s.devSlow.of(rs), floor)
 	c := rs
 	if s.n > 16 {
 		c, rf, d = clip(rs, 3*ss), clip(rf, 4*sf), math.Min(d, 8*(float64(s.roughFor)+floor))
 	}
 	s.slow += slow * c
 	if s.n > 4 { // The first few say nothing of the spread, since the level is not known.
-		s.devSlow += float32(slow * (1.25*math.Abs(clip(rs, 4*ss)) - float64(s.devSlow)))
-		s.devFast += float32(slow * (1.25*math.Abs(rf) - float64(s.devFast)))
+		s.devSlow.add(slow, clip(rs, 4*ss))
+		s.devFast.add(slow, rf)
 		s.devMean += float32(slow * (1.25*math.Min(math.Abs(s.fast-s.slow), 4*ss) - float64(s.devMean)))
 		s.roughFor += float32(slow * (d - float64(s.roughFor)))
 	}
@@ -192,7 +223,7 @@ func clip(v, most float64) float64 { return math.Max(-most, math.Min(most, v)) }
 func (s *series) settle() {
 	s.slow = s.fast
 	s.devSlow, s.roughFor = s.devFast, s.rough
-	s.devMean = s.devFast / 2
+	s.devMean = float32(s.devFast.most() / 2)
 	s.recent = [2][3]float32{}
 	s.drift.reset()
 }
@@ -206,7 +237,7 @@ func (s *series) code(c *codec) {
 	}
 	c.u32(&s.n)
 	for _, v := range []*float32{
-		&s.gapMS, &s.devSlow, &s.devFast, &s.devMean, &s.rough, &s.roughFor, &s.before, &s.over, &s.hotP, &s.surprise, &s.peerDiff, &s.peerDev,
+		&s.gapMS, &s.devSlow[0], &s.devSlow[1], &s.devFast[0], &s.devFast[1], &s.devMean, &s.rough, &s.roughFor, &s.before, &s.over, &s.hotP, &s.surprise, &s.peerDiff, &s.peerDev,
 	} {
 		c.f32(v)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline-io/faultline/services/correlator/signal"
 	"github.com/faultline-io/faultline/services/model"
 )
 
@@ -47,6 +48,9 @@ func (s *series) ref() model.SignalRef {
 
 // unit is what the judged value is measured in: a rate for counters.
 func (s *series) unit() string {
+	if s.typ.kind == signal.Count {
+		return "1/s"
+	}
 	if s.counts() {
 		switch u := s.typ.unit; u {
 		case "", "1":

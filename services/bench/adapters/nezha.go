@@ -195,6 +195,8 @@ func (d *NezhaDay) pod(w *windows, path string) error {
 			switch unit { // As OpenTelemetry writes them.
 			case "m":
 				unit, v = "{cpu}", v/1000
+			case "Ops":
+				unit = "1/s"
 			case "Mi":
 				unit, v = "By", v*(1<<20)
 			}

@@ -23,6 +23,9 @@ type item struct {
 	// mid is the median of the time after.
 	mid float64
 	w   float64
+	// beside is one more than the window of the event that this one used to come with; fresh says that it was never seen before.
+	beside int
+	fresh  bool
 }
 
 // cell is one column of a node.
@@ -191,6 +194,9 @@ func (c *incident) measure() {
 		if w.Entity.Kind == "" {
 			continue
 		}
+		if roleOf(&w.Signal) == model.RoleLog {
+			continue // Counted as events.
+		}
 		it := c.judge(i, w)
 		n := &c.nodes[it.instance]
 		n.windows++
@@ -219,12 +225,40 @@ func (c *incident) measure() {
 		it.d.p = tail(it.d.z, p.past, c.pooled[it.role])
 		it.w = max(evidence(it.d.p), c.limit(it))
 	}
+	c.untraced()
+	c.events()
 	c.findings()
 	c.silences()
 }
 
 // maxStep bounds the step of sampling: what comes more rarely orders nothing.
 const maxStep = 300_000
+
+// untracedShare is what latency and gaps that somebody else measured are worth for a service whose requests are all seen: a quantile of few requests jumps,
+// and nobody says of how many it is.
+const untracedShare = 0.3
+
+// untraced takes weight off what traces say better, and off what nobody knows the meaning of.
+func (c *incident) untraced() {
+	traced := map[int]bool{}
+	for i := range c.items {
+		if it := &c.items[i]; it.win >= 0 && isOurs(&c.windows[it.win].Signal) {
+			traced[it.node] = true
+		}
+	}
+	for i := range c.items {
+		it := &c.items[i]
+		switch {
+		case it.role == model.RoleOther:
+			it.w *= otherShare
+		case traced[it.node] && (it.role == model.RoleLatency || it.role == model.RoleGap) && !isOurs(&c.windows[it.win].Signal):
+			it.w *= untracedShare
+		}
+	}
+}
+
+// otherShare is what a signal of unknown meaning is worth.
+const otherShare = 0.5
 
 // judge compares one window with its past.
 func (c *incident) judge(i int, w *model.Window) item {
@@ -318,6 +352,10 @@ func findingWeight(f *model.Finding) float64 {
 		p = 1 - min(max(f.Confidence, 0), .99)
 	}
 	w := evidence(p)
+	if f.Kind == model.FindingNew || f.Kind == model.FindingGone {
+		// What was never seen in a minute is no wonder: an hour is needed to believe it in full.
+		w *= min(1, math.Sqrt(float64(max(f.HistoryMS, 0))/3_600_000))
+	}
 	switch f.Kind {
 	case model.FindingAlert:
 		// Somebody's threshold: it says that there is trouble, and not how unusual it is.

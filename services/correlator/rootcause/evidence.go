@@ -192,7 +192,10 @@ func (c *incident) why(n *node, main column, lead *item) string {
 		return fmt.Sprintf("%s itself needs %s instead of %s for its work", name, amount(lead.d.value, s.Unit), amount(lead.d.level, s.Unit))
 	case main == colLatency || main == colErrors:
 		return c.symptomText(n.entity, lead) + " and nothing that it calls explains it"
-	case main == colStructure:
+	case main == colStructure || lead.fresh:
+		if lead.beside > 0 || lead.fresh {
+			return "in " + name + " " + c.movement(lead)
+		}
 		return fmt.Sprintf("%s leaves out calls that it used to make", name)
 	case lead.d.silent:
 		return name + " sends no data"

@@ -121,7 +121,10 @@ func (c *incident) ratios() []model.Window {
 }
 
 // roleStructure is for calls by request; fewer than usual means that something is not done any more.
-const roleStructure model.Role = "calls_per_request"
+const roleStructure model.Role = "structure"
+
+// roleOrigin is for errors that no called service had: they began here.
+const roleOrigin model.Role = "error_origin"
 
 // isBytes reports whether a series counts bytes, which say less of load than requests do.
 func isBytes(s *model.SignalRef) bool {

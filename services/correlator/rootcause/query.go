@@ -18,11 +18,8 @@ var (
 
 // query returns the language and the text that shows a signal of an entity.
 func query(e model.Entity, s *model.SignalRef) (language, text string) {
-	switch s.Role {
-	case model.RoleLog:
+	if s.Role == model.RoleLog && s.SeriesID == 0 {
 		return "logql", logQL(e, s)
-	case roleStructure:
-		return "promql", promQL(s)
 	}
 	return "promql", promQL(s)
 }

@@ -116,6 +116,8 @@ func ruleOf(role model.Role, unit string) rule {
 		r.column = colErrors
 	case roleStructure:
 		r.column, r.direction, r.relative = colStructure, -1, 0.15
+	case roleOrigin:
+		r.column = colStructure
 	default:
 		r.direction, r.relative = 0, floorSize
 	}
@@ -161,8 +163,18 @@ func (r rule) floor(level float64, sorted []float64) float64 {
 
 // roleOf returns the role that a signal has, from its name where the sender of the window did not say.
 func roleOf(s *model.SignalRef) model.Role {
-	if s.Role != "" {
-		return s.Role
+	switch {
+	case strings.HasPrefix(s.Name, "log_") && s.Unit == perSecond:
+		return model.RoleLog
+	case model.Lookup(s.Labels, "expected") != "":
+		return roleStructure
+	case strings.Contains(s.Name, "error_origin"):
+		return roleOrigin
+	case s.Role == "":
+		s = &model.SignalRef{Role: signal.Of(s.Name, s.Labels, "", s.Unit), Unit: s.Unit}
 	}
-	return signal.Classify(s.Name, "", s.Unit)
+	if s.Role == model.RoleOther && s.Unit == perSecond {
+		return model.RoleTraffic
+	}
+	return s.Role
 }

@@ -91,8 +91,13 @@ func (c *incident) movement(it *item) string {
 		return "no data since " + clock(it.d.onset)
 	}
 	s := c.signal(it)
-	if s == nil {
+	switch {
+	case s == nil:
 		return ""
+	case it.beside > 0:
+		return fmt.Sprintf("%s used to come with every %s (%d times), and now %s of %d times", c.eventName(it.win), c.eventName(it.beside-1), it.d.before, number(math.Round(it.d.value*float64(it.d.after))), it.d.after)
+	case it.fresh:
+		return fmt.Sprintf("%s, never seen before, came %d times", c.eventName(it.win), it.d.after)
 	}
 	if it.win < 0 {
 		if f := &c.Findings[it.finding]; f.Text != "" {
@@ -122,4 +127,18 @@ func (c *incident) symptomText(e model.Entity, it *item) string {
 		return fmt.Sprintf("%s fails more than usual (%s %s → %s)", title(e), s.Name, amount(it.d.level, s.Unit), amount(it.d.value, s.Unit))
 	}
 	return title(e) + ": " + c.movement(it)
+}
+
+// eventName names what a window counts.
+func (c *incident) eventName(win int) string {
+	s := &c.windows[win].Signal
+	for _, l := range [...]string{"template", "operation", "server"} {
+		if v := model.Lookup(s.Labels, l); v != "" {
+			if l == "server" {
+				return "a call of " + v
+			}
+			return l + " " + v
+		}
+	}
+	return s.Name
 }

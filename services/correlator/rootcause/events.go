@@ -1,0 +1,232 @@
+package rootcause
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/faultline-io/faultline/services/model"
+)
+
+const (
+	// maxEvents bounds the events of one entity that are compared with each other.
+	maxEvents = 120
+	// minCases is how often an event must have been seen to be expected beside another one.
+	minCases = 5
+	// sameShare is how much of two counts must have come in the same windows, of two events that belong together. What straddles the end of
+	// a window is the rest.
+	sameShare = 0.8
+	// newCases is how often something never seen before must be seen.
+	newCases = 2
+)
+
+// event is something that is counted at an entity: lines of a template, calls of a dependency, requests of an operation.
+type event struct {
+	win           int
+	before, after float64
+	// counts are by window of the past.
+	counts map[int64]float64
+}
+
+// events finds what used to come together at an entity and does not any more, and lines that are new. Two events that were counted equally often, window
+// by window, belong to one way through the code; when one of them comes without the other, the way leads elsewhere between the two.
+// Source: Lou et al., "Mining Invariants from Console Logs for System Problem Detection", USENIX ATC 2010, §4; differs: only equal counts, and a
+// binomial tail instead of a threshold.
+func (c *incident) events() {
+	byNode := map[int][]int{}
+	for i := range c.windows {
+		w := &c.windows[i]
+		if n, ok := c.eventOf(w); ok && len(byNode[n]) < maxEvents {
+			byNode[n] = append(byNode[n], i)
+		}
+	}
+	nodes := make([]int, 0, len(byNode))
+	for n := range byNode {
+		nodes = append(nodes, n)
+	}
+	slices.Sort(nodes)
+	for _, n := range nodes {
+		list := make([]event, 0, len(byNode[n]))
+		for _, i := range byNode[n] {
+			list = append(list, c.event(i))
+		}
+		c.together(n, list)
+		c.unseen(n, list)
+	}
+}
+
+// eventOf returns the node at which a window counts something, ours by its unit and role.
+func (c *incident) eventOf(w *model.Window) (int, bool) {
+	if w.Entity.Kind == "" || w.Signal.Unit != perSecond || len(w.TimesMS) < 3 {
+		return 0, false
+	}
+	role := roleOf(&w.Signal)
+	switch {
+	case role == model.RoleLog:
+		return c.fold(c.nodeOf(w.Entity)), model.Lookup(w.Signal.Labels, "template") != ""
+	case role == model.RoleTraffic:
+		for _, e := range model.EdgesOf(w.Signal.Name, w.Signal.Labels) {
+			if e.Kind == model.EdgeCalls {
+				return c.fold(c.nodeOf(e.From)), true
+			}
+		}
+		return c.fold(c.nodeOf(w.Entity)), model.Lookup(w.Signal.Labels, "operation") != ""
+	}
+	return 0, false
+}
+
+// perSecond is the unit of counts.
+const perSecond = "1/s"
+
+// event turns rates back into counts.
+func (c *incident) event(i int) event {
+	w := &c.windows[i]
+	e := event{win: i, counts: make(map[int64]float64, len(w.TimesMS))}
+	p := c.s.cut(w, c.OnsetMS, c.NowMS, c.cfg.HistoryMS)
+	seconds := float64(max(p.step, 1)) / 1000
+	for k, t := range w.TimesMS {
+		x := w.Values[k] * seconds
+		switch {
+		case math.IsNaN(x) || t > c.NowMS || t < c.OnsetMS-c.cfg.HistoryMS:
+		case t < c.OnsetMS:
+			e.before += x
+			if x > 0 {
+				e.counts[t] = x
+			}
+		default:
+			e.after += x
+		}
+	}
+	return e
+}
+
+// together adds the pair of events that came apart most clearly.
+func (c *incident) together(n int, list []event) {
+	slices.SortStableFunc(list, func(a, b event) int { return cmp.Compare(a.before, b.before) })
+	pairs := 0
+	best, bestP := [2]int{-1, -1}, 1.0
+	for i := range list {
+		for j := i + 1; j < len(list) && list[j].before <= list[i].before*1.1+1; j++ {
+			a, b := &list[i], &list[j]
+			if a.before < minCases || !alikeCounts(a, b) {
+				continue
+			}
+			pairs++
+			most, least := max(a.after, b.after), min(a.after, b.after)
+			// One more failure than was seen, as Laplace does; a request that the onset cuts in two is one as well.
+			q := (math.Abs(a.before-b.before) + 1) / (max(a.before, b.before) + 2)
+			if p := binomialTail(int(most-least-1), int(most), q); p < bestP {
+				bestP = p
+				best = [2]int{i, j}
+				if a.after > b.after {
+					best = [2]int{j, i} // The one that is missing first.
+				}
+			}
+		}
+	}
+	if best[0] < 0 {
+		return
+	}
+	missing, still := &list[best[0]], &list[best[1]]
+	w := evidence(bestP * math.Pow(float64(pairs), manyPower))
+	if w <= 0 {
+		return
+	}
+	c.items = append(c.items, item{win: missing.win, finding: -1, node: n, instance: n, from: -1, role: roleStructure, rule: ruleOf(roleStructure, ""), w: w,
+		beside: still.win + 1,
+		d: deviation{level: 1, low: 1, high: 1, value: missing.after / max(still.after, 1), z: w, dir: -1, p: bestP, onset: c.firstMiss(missing.win), before: int(missing.before), after: int(still.after)}})
+}
+
+// alikeCounts reports whether two events came in the same windows.
+func alikeCounts(a, b *event) bool {
+	apart := 0.0
+	for t, x := range a.counts {
+		apart += math.Abs(x - b.counts[t])
+	}
+	for t, x := range b.counts {
+		if _, ok := a.counts[t]; !ok {
+			apart += x
+		}
+	}
+	return apart <= (1-sameShare)*(a.before+b.before)
+}
+
+// firstMiss returns the time of the first window after the onset, since that is as exact as counts are.
+func (c *incident) firstMiss(win int) int64 {
+	for _, t := range c.windows[win].TimesMS {
+		if t >= c.OnsetMS {
+			return t
+		}
+	}
+	return c.OnsetMS
+}
+
+// unseen adds the line that was never seen before and is seen most often now, by the share of all lines of the entity.
+func (c *incident) unseen(n int, list []event) {
+	var before, after float64
+	for i := range list {
+		if c.isLog(list[i].win) {
+			before, after = before+list[i].before, after+list[i].after
+		}
+	}
+	best, w := -1, 0.0
+	fresh := 0
+	for i := range list {
+		e := &list[i]
+		if e.before > 0 || e.after < newCases || !c.isLog(e.win) {
+			continue
+		}
+		fresh++
+		if x := evidence(binomialTail(int(e.after), int(after), 1/(before+2))); x > w {
+			best, w = i, x
+		}
+	}
+	if best < 0 {
+		return
+	}
+	e := &list[best]
+	w -= manyPower * math.Log10(float64(len(list)))
+	if w <= 0 {
+		return
+	}
+	c.items = append(c.items, item{win: e.win, finding: -1, node: n, instance: n, from: -1, role: model.RoleLog, rule: ruleOf(model.RoleLog, ""), w: min(w, newWeight),
+		fresh: true, d: deviation{value: e.after, z: w, dir: 1, p: math.Pow(10, -w), onset: c.firstMiss(e.win), after: int(e.after)}})
+}
+
+// newWeight bounds what a new line can say: callers of a broken service write new lines as well.
+const newWeight = 4
+
+func (c *incident) isLog(win int) bool { return roleOf(&c.windows[win].Signal) == model.RoleLog }
+
+// binomialTail returns the probability of k or more of n at probability p each.
+func binomialTail(k, n int, p float64) float64 {
+	if k <= 0 {
+		return 1
+	}
+	if k > n {
+		return 0
+	}
+	if p >= 1 {
+		return 1
+	}
+	sum := 0.0
+	for i := k; i <= n; i++ {
+		x := math.Exp(logChoose(n, i) + float64(i)*math.Log(p) + float64(n-i)*math.Log1p(-p))
+		sum += x
+		if i > k && x < sum*1e-12 {
+			break
+		}
+	}
+	return min(1, sum)
+}
+
+// isOurs reports whether a series is made by the product's own stages out of spans, where every request counts.
+func isOurs(s *model.SignalRef) bool {
+	for _, p := range [...]string{"service_", "operation_", "instance_", "edge_", "span_"} {
+		if strings.HasPrefix(s.Name, p) && model.Lookup(s.Labels, "service")+model.Lookup(s.Labels, "server") != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -36,6 +36,7 @@ type NezhaDay struct {
 	o           Options
 	windows     []model.Window
 	edges       []model.Edge
+	derived     *derived
 }
 
 // nezhaSystems are the folders of the systems by the short names that labels use.

@@ -52,54 +52,64 @@ func (d *NezhaDay) Case(f nezhaLabel) (quality.CauseCase, error) {
 		}
 		c.Roles = []model.Role{model.RoleSelfTime}
 	}
-	t, err := d.telemetry(f, onset)
-	if err != nil || len(t.windows) == 0 {
+	if err := d.derive(); err != nil {
 		return c, err
 	}
-	c.Input.Windows = append(c.Input.Windows, t.windows...)
-	c.Input.Edges = append(append([]model.Edge{}, c.Input.Edges...), t.edges...)
-	c.Input.Findings = t.findings
+	c.Input.Windows = append(c.Input.Windows, within(d.derived.windows, onset-nezhaPast, onset+nezhaAfter)...)
+	c.Input.Edges = append(append([]model.Edge{}, c.Input.Edges...), d.derived.edges...)
+	for _, x := range d.derived.findings {
+		if x.OnsetMS >= onset-recordedMS && x.SeenMS <= onset+nezhaAfter {
+			c.Input.Findings = append(c.Input.Findings, x)
+		}
+	}
 	return c, nil
 }
 
-// telemetry derives the series of spans and logs around a fault.
-func (d *NezhaDay) telemetry(f nezhaLabel, onset int64) (derived, error) {
-	minutes := f.Minutes
-	if len(minutes) == 0 {
-		minutes = f.Available
+// recordedMinutes returns the minutes of the day that have spans, in order of time, the one without a fault first: it is the only one that some days
+// have before their first fault.
+func (d *NezhaDay) recordedMinutes() []string {
+	out := d.Minutes("trace_faultfree")
+	for _, folder := range []string{"trace", "trace_compact"} {
+		out = append(out, d.Minutes(folder)...)
 	}
-	spans, logs, err := d.read(minutes)
+	return out
+}
+
+// derive runs all recorded minutes of the day through the stages, once: what was recorded before a fault is its past, other faults included.
+func (d *NezhaDay) derive() error {
+	if d.derived != nil {
+		return nil
+	}
+	d.derived = &derived{}
+	minutes := d.recordedMinutes()
+	free := len(d.Minutes("trace_faultfree"))
+	spans, logs, err := d.read(minutes[free:])
 	if err != nil || len(spans) == 0 {
-		return derived{}, err
+		return err
 	}
-	first, last := spanRange(spans)
-	// The reference: minutes before the fault where there are some, else the one without a fault, put right before the first one recorded.
-	reference := f.Before
-	moved := false
-	if len(reference) == 0 {
-		reference, moved = d.Minutes("trace_faultfree"), true
+	first, _ := spanRange(spans)
+	past, pastLogs, err := d.read(minutes[:free])
+	if err != nil {
+		return err
 	}
-	past, pastLogs, err := d.read(reference)
-	if err != nil || len(past) == 0 {
-		return derived{}, err
+	if len(past) > 0 {
+		_, end := spanRange(past)
+		moveSpans(past, first-end-1)
+		moveLogs(pastLogs, first-end-1)
 	}
-	start, end := spanRange(past)
-	if moved {
-		shift := first - end - 1
-		moveSpans(past, shift)
-		moveLogs(pastLogs, shift)
-		start += shift
-	}
-	t := derive(append(past, spans...), append(pastLogs, logs...), start, min(last, onset+nezhaAfter))
+	spans, logs = append(past, spans...), append(pastLogs, logs...)
+	start, last := spanRange(spans)
+	t := derive(spans, logs, start, last)
 	var recorded [][2]int64
-	for _, b := range append(past, spans...) {
-		first, last := spanRange([]*model.Spans{b})
-		recorded = append(recorded, [2]int64{first, min(last, first+recordedMS) + 10_000})
+	for _, b := range spans {
+		from, to := spanRange([]*model.Spans{b})
+		recorded = append(recorded, [2]int64{from, min(to, from+recordedMS) + 10_000})
 	}
 	for i := range t.windows {
 		dropUnrecorded(&t.windows[i], recorded)
 	}
-	return t, nil
+	d.derived = &t
+	return nil
 }
 
 func (d *NezhaDay) read(minutes []string) (spans []*model.Spans, logs []*model.Logs, err error) {

@@ -14,9 +14,9 @@ const (
 	maxEvents = 120
 	// minCases is how often an event must have been seen to be expected beside another one.
 	minCases = 5
-	// sameShare is how much of two counts must have come in the same windows, of two events that belong together. What straddles the end of
-	// a window is the rest.
-	sameShare = 0.8
+	// sameShare is how much of two counts must have come in the same windows, of two events that belong together: the past may hold another time when they
+	// came apart.
+	sameShare = 0.5
 	// newCases is how often something never seen before must be seen.
 	newCases = 2
 )
@@ -107,15 +107,19 @@ func (c *incident) together(n int, list []event) {
 	pairs := 0
 	best, bestP := [2]int{-1, -1}, 1.0
 	for i := range list {
-		for j := i + 1; j < len(list) && list[j].before <= list[i].before*1.1+1; j++ {
+		for j := i + 1; j < len(list) && list[j].before <= list[i].before*2; j++ {
 			a, b := &list[i], &list[j]
-			if a.before < minCases || !alikeCounts(a, b) {
+			if a.before < minCases || c.isLog(a.win) != c.isLog(b.win) {
+				continue
+			}
+			apart := countsApart(a, b)
+			if apart > (1-sameShare)*(a.before+b.before) {
 				continue
 			}
 			pairs++
 			most, least := max(a.after, b.after), min(a.after, b.after)
 			// One more failure than was seen, as Laplace does; a request that the onset cuts in two is one as well.
-			q := (math.Abs(a.before-b.before) + 1) / (max(a.before, b.before) + 2)
+			q := (max(math.Abs(a.before-b.before), apart/2) + 1) / (max(a.before, b.before) + 2)
 			if p := binomialTail(int(most-least-1), int(most), q); p < bestP {
 				bestP = p
 				best = [2]int{i, j}
@@ -138,8 +142,8 @@ func (c *incident) together(n int, list []event) {
 		d: deviation{level: 1, low: 1, high: 1, value: missing.after / max(still.after, 1), z: w, dir: -1, p: bestP, onset: c.firstMiss(missing.win), before: int(missing.before), after: int(still.after)}})
 }
 
-// alikeCounts reports whether two events came in the same windows.
-func alikeCounts(a, b *event) bool {
+// countsApart returns how much of two counts did not come in the same windows.
+func countsApart(a, b *event) float64 {
 	apart := 0.0
 	for t, x := range a.counts {
 		apart += math.Abs(x - b.counts[t])
@@ -149,7 +153,7 @@ func alikeCounts(a, b *event) bool {
 			apart += x
 		}
 	}
-	return apart <= (1-sameShare)*(a.before+b.before)
+	return apart
 }
 
 // firstMiss returns the time of the first window after the onset, since that is as exact as counts are.

@@ -126,8 +126,11 @@ func (c *incident) cone() column {
 		}
 	}
 	everything := len(queue) == 0
+	connected := slices.ContainsFunc(c.nodes, func(n node) bool { return len(n.calls) > 0 })
 	for i := range c.nodes {
-		c.nodes[i].inCone = everything
+		n := &c.nodes[i]
+		// Without a known symptom everything may be the cause that anybody depends on; where calls are known, that is who takes part in some.
+		n.inCone = everything && (!connected || len(n.calls)+len(n.callers)+len(n.tenants) > 0)
 		c.nodes[i].depth = -1
 	}
 	c.walk(queue, func(n *node) bool {

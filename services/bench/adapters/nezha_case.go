@@ -43,6 +43,12 @@ func (d *NezhaDay) Case(f nezhaLabel) (quality.CauseCase, error) {
 		Name: o.Renamer.Name(f.ID), System: "nezha-" + f.System, Fault: f.Fault, Truth: []string{o.Renamer.Name(f.Service)},
 		Input: rootcause.Input{OnsetMS: onset, NowMS: onset + nezhaAfter, Edges: d.edges, Windows: within(d.windows, onset-nezhaPast, onset+nezhaAfter)},
 	}
+	for _, e := range d.Faults {
+		if e.InjectUnix < f.InjectUnix { // Earlier incidents are known as such, and theirs is no normal time.
+			from := o.Renamer.Time(e.InjectUnix * 1000)
+			c.Input.Incidents = append(c.Input.Incidents, rootcause.Interval{FromMS: from, ToMS: from + e.Duration*1000 + 60_000})
+		}
+	}
 	switch f.Fault {
 	case "network_delay":
 		c.Roles = []model.Role{model.RoleGap}

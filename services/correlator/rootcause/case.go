@@ -26,6 +26,10 @@ type item struct {
 	// beside is one more than the window of the event that this one used to come with; fresh says that it was never seen before.
 	beside int
 	fresh  bool
+	// seconds is how long the samples after the onset reach.
+	seconds float64
+	// sum is that of the samples after the onset.
+	sum float64
 }
 
 // cell is one column of a node.
@@ -95,6 +99,7 @@ func newCase(in Input, cfg Config) *incident {
 	slices.SortFunc(c.Changes, func(a, b model.Change) int {
 		return cmp.Or(cmp.Compare(a.TimeNS, b.TimeNS), strings.Compare(a.ID, b.ID))
 	})
+	c.s.incidents = in.Incidents
 	c.link()
 	return c
 }
@@ -225,7 +230,7 @@ func (c *incident) measure() {
 		it.d.p = tail(it.d.z, p.past, c.pooled[it.role])
 		it.w = max(evidence(it.d.p), c.limit(it))
 	}
-	c.untraced()
+	c.trust()
 	c.events()
 	c.findings()
 	c.silences()
@@ -233,32 +238,6 @@ func (c *incident) measure() {
 
 // maxStep bounds the step of sampling: what comes more rarely orders nothing.
 const maxStep = 300_000
-
-// untracedShare is what latency and gaps that somebody else measured are worth for a service whose requests are all seen: a quantile of few requests jumps,
-// and nobody says of how many it is.
-const untracedShare = 0.3
-
-// untraced takes weight off what traces say better, and off what nobody knows the meaning of.
-func (c *incident) untraced() {
-	traced := map[int]bool{}
-	for i := range c.items {
-		if it := &c.items[i]; it.win >= 0 && isOurs(&c.windows[it.win].Signal) {
-			traced[it.node] = true
-		}
-	}
-	for i := range c.items {
-		it := &c.items[i]
-		switch {
-		case it.role == model.RoleOther:
-			it.w *= otherShare
-		case traced[it.node] && (it.role == model.RoleLatency || it.role == model.RoleGap) && !isOurs(&c.windows[it.win].Signal):
-			it.w *= untracedShare
-		}
-	}
-}
-
-// otherShare is what a signal of unknown meaning is worth.
-const otherShare = 0.5
 
 // judge compares one window with its past.
 func (c *incident) judge(i int, w *model.Window) item {
@@ -273,10 +252,14 @@ func (c *incident) judge(i int, w *model.Window) item {
 	p := c.s.cut(w, c.OnsetMS, c.NowMS, c.cfg.HistoryMS)
 	it.d = c.s.deviate(p, it.rule, c.OnsetMS, c.NowMS)
 	c.step = max(c.step, min(p.step, maxStep))
+	it.seconds = float64(int64(it.d.after)*p.step) / 1000
 	if it.d.after > 0 {
 		c.s.sorted = append(c.s.sorted[:0], p.after...)
 		slices.Sort(c.s.sorted)
 		it.mid = quantile(c.s.sorted, .5)
+		for _, v := range p.after {
+			it.sum += v
+		}
 	}
 	return it
 }
@@ -354,7 +337,7 @@ func findingWeight(f *model.Finding) float64 {
 	w := evidence(p)
 	if f.Kind == model.FindingNew || f.Kind == model.FindingGone {
 		// What was never seen in a minute is no wonder: an hour is needed to believe it in full.
-		w *= min(1, math.Sqrt(float64(max(f.HistoryMS, 0))/3_600_000))
+		w = min(w*math.Sqrt(min(1, float64(max(f.HistoryMS, 0))/3_600_000)), newWeight)
 	}
 	switch f.Kind {
 	case model.FindingAlert:

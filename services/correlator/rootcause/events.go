@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/faultline-io/faultline/services/model"
 )
@@ -16,7 +15,7 @@ const (
 	minCases = 5
 	// sameShare is how much of two counts must have come in the same windows, of two events that belong together: the past may hold another time when they
 	// came apart.
-	sameShare = 0.5
+	sameShare = 0.7
 	// newCases is how often something never seen before must be seen.
 	newCases = 2
 )
@@ -71,7 +70,7 @@ func (c *incident) eventOf(w *model.Window) (int, bool) {
 				return c.fold(c.nodeOf(e.From)), true
 			}
 		}
-		return c.fold(c.nodeOf(w.Entity)), model.Lookup(w.Signal.Labels, "operation") != ""
+		return 0, false // What comes in is decided by others.
 	}
 	return 0, false
 }
@@ -90,6 +89,9 @@ func (c *incident) event(i int) event {
 		switch {
 		case math.IsNaN(x) || t > c.NowMS || t < c.OnsetMS-c.cfg.HistoryMS:
 		case t < c.OnsetMS:
+			if c.s.during(t) {
+				continue
+			}
 			e.before += x
 			if x > 0 {
 				e.counts[t] = x
@@ -119,7 +121,7 @@ func (c *incident) together(n int, list []event) {
 			pairs++
 			most, least := max(a.after, b.after), min(a.after, b.after)
 			// One more failure than was seen, as Laplace does; a request that the onset cuts in two is one as well.
-			q := (max(math.Abs(a.before-b.before), apart/2) + 1) / (max(a.before, b.before) + 2)
+			q := max((max(math.Abs(a.before-b.before), apart/2)+1)/(max(a.before, b.before)+2), c.apartBefore(a, b))
 			if p := binomialTail(int(most-least-1), int(most), q); p < bestP {
 				bestP = p
 				best = [2]int{i, j}
@@ -154,6 +156,39 @@ func countsApart(a, b *event) float64 {
 		}
 	}
 	return apart
+}
+
+// stretch is how many windows of the past are compared with the time after the onset at once, apartQuantile which of these stretches stands for
+// the past: some of it may be another incident.
+const (
+	stretch       = 6
+	apartQuantile = 0.75
+)
+
+// apartBefore returns the share of cases that came apart in a stretch of the past: what comes in bursts is no coin.
+func (c *incident) apartBefore(a, b *event) float64 {
+	times := make([]int64, 0, len(a.counts)+len(b.counts))
+	for t := range a.counts {
+		times = append(times, t)
+	}
+	for t := range b.counts {
+		if _, ok := a.counts[t]; !ok {
+			times = append(times, t)
+		}
+	}
+	slices.Sort(times)
+	var shares []float64
+	for i := 0; i+stretch <= len(times); i += stretch {
+		var x, y float64
+		for _, t := range times[i : i+stretch] {
+			x, y = x+a.counts[t], y+b.counts[t]
+		}
+		if most := max(x, y); most >= minCases {
+			shares = append(shares, math.Abs(x-y)/most)
+		}
+	}
+	slices.Sort(shares)
+	return quantile(shares, apartQuantile)
 }
 
 // firstMiss returns the time of the first window after the onset, since that is as exact as counts are.
@@ -223,14 +258,4 @@ func binomialTail(k, n int, p float64) float64 {
 		}
 	}
 	return min(1, sum)
-}
-
-// isOurs reports whether a series is made by the product's own stages out of spans, where every request counts.
-func isOurs(s *model.SignalRef) bool {
-	for _, p := range [...]string{"service_", "operation_", "instance_", "edge_", "span_"} {
-		if strings.HasPrefix(s.Name, p) && model.Lookup(s.Labels, "service")+model.Lookup(s.Labels, "server") != "" {
-			return true
-		}
-	}
-	return false
 }

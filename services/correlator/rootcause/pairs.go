@@ -80,7 +80,7 @@ func (c *incident) ratios() []model.Window {
 	load := map[int]int{} // node → the window that stands for its load.
 	for i := range c.windows {
 		w := &c.windows[i]
-		if w.Entity.Kind == "" || roleOf(&w.Signal) != model.RoleTraffic || isBytes(&w.Signal) {
+		if w.Entity.Kind == "" || roleOf(&w.Signal) != model.RoleTraffic || isBytes(&w.Signal) || partial(w) {
 			continue
 		}
 		n := c.nodeOf(w.Entity)
@@ -125,6 +125,11 @@ const roleStructure model.Role = "structure"
 
 // roleOrigin is for errors that no called service had: they began here.
 const roleOrigin model.Role = "error_origin"
+
+// partial reports whether a series counts a part of what comes to its entity only.
+func partial(w *model.Window) bool {
+	return model.Lookup(w.Signal.Labels, "operation") != "" || len(model.EdgesOf(w.Signal.Name, w.Signal.Labels)) > 0 && w.Entity.Kind == model.KindService
+}
 
 // isBytes reports whether a series counts bytes, which say less of load than requests do.
 func isBytes(s *model.SignalRef) bool {

@@ -24,10 +24,15 @@ type Input struct {
 	// Changes are those of the last hours; Findings those of the incident.
 	Changes  []model.Change
 	Findings []model.Finding
+	// Incidents are the times of earlier ones near here: what was measured then is not normal.
+	Incidents []Interval
 	// Symptoms are the entities whose trouble opened the incident, where it is known better than by Findings: the entry points that an
 	// objective watches.
 	Symptoms []Symptom
 }
+
+// Interval is a time from FromMS on up to, and without, ToMS.
+type Interval struct{ FromMS, ToMS int64 }
 
 // Symptom is a signal of an entity that is known to be bad. A symptom without a role stands for all of them.
 type Symptom struct {

@@ -58,6 +58,7 @@ func (s *scratch) cut(w *model.Window, onset, now, history int64) points {
 	p := points{before: s.before[:0], after: s.after[:0], times: s.times[:0]}
 	s.steps = s.steps[:0]
 	prev := int64(math.MinInt64)
+	disturbed := 0
 	for i, t := range w.TimesMS {
 		if i >= len(w.Values) || t > now {
 			break
@@ -74,8 +75,21 @@ func (s *scratch) cut(w *model.Window, onset, now, history int64) points {
 		case t >= onset:
 			p.after, p.times = append(p.after, v), append(p.times, t)
 		case t >= onset-history:
-			p.before, p.last = append(p.before, v), t
+			p.last = t
+			if s.during(t) {
+				disturbed++
+				continue
+			}
+			p.before = append(p.before, v)
 		}
+	}
+	if len(p.before) < minBefore && disturbed > 0 && len(s.incidents) > 0 {
+		// Better a past with incidents than none.
+		kept := s.incidents
+		s.incidents = nil
+		p = s.cut(w, onset, now, history)
+		s.incidents = kept
+		return p
 	}
 	if n := len(p.before); n > maxBefore {
 		p.before = p.before[n-maxBefore:]
@@ -92,6 +106,18 @@ func (s *scratch) cut(w *model.Window, onset, now, history int64) points {
 type scratch struct {
 	before, after, sorted, z, window, past []float64
 	times, steps                           []int64
+	// incidents are times that are no normal.
+	incidents []Interval
+}
+
+// during reports whether an earlier incident was going on.
+func (s *scratch) during(t int64) bool {
+	for _, i := range s.incidents {
+		if t >= i.FromMS && t < i.ToMS {
+			return true
+		}
+	}
+	return false
 }
 
 // deviate compares the time after the onset with the time before it. past is left in s.past, sorted, for the caller to pool.

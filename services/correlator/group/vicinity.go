@@ -18,7 +18,9 @@ const (
 type vicinity struct {
 	graph Graph
 	own   map[model.Entity][]model.Edge
-	near  map[model.Entity]map[model.Entity]step
+	// What was worked out already.
+	all  map[model.Entity][]model.Edge
+	near map[model.Entity]map[model.Entity]step
 }
 
 // step is how an entity was reached: at which distance, from where, over which edge.
@@ -29,7 +31,7 @@ type step struct {
 }
 
 func newVicinity(graph Graph, fs map[uint64]*finding) *vicinity {
-	v := &vicinity{graph: graph, own: map[model.Entity][]model.Edge{}, near: map[model.Entity]map[model.Entity]step{}}
+	v := &vicinity{graph: graph, own: map[model.Entity][]model.Edge{}, all: map[model.Entity][]model.Edge{}, near: map[model.Entity]map[model.Entity]step{}}
 	all := make([]*finding, 0, len(fs))
 	for _, f := range fs {
 		if len(f.Edges) > 0 {
@@ -49,6 +51,7 @@ func (v *vicinity) add(f *finding) {
 		for _, end := range []model.Entity{e.From, e.To} {
 			if len(v.own[end]) < crowded && !slices.Contains(v.own[end], e) {
 				v.own[end] = append(v.own[end], e)
+				delete(v.all, end)
 				clear(v.near)
 			}
 		}
@@ -57,11 +60,16 @@ func (v *vicinity) add(f *finding) {
 
 // edges returns all edges at an entity.
 func (v *vicinity) edges(e model.Entity) []model.Edge {
+	if out, ok := v.all[e]; ok {
+		return out
+	}
 	var out []model.Edge
 	if v.graph != nil {
 		out = append(append(out, v.graph.Out(e)...), v.graph.In(e)...)
 	}
-	return append(out, v.own[e]...)
+	out = append(out, v.own[e]...)
+	v.all[e] = out
+	return out
 }
 
 // around returns the entities within mostSteps of one. From a part to its whole is no step: instances are near what their service is near.

@@ -23,6 +23,7 @@ import (
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
 	"github.com/faultline-io/faultline/services/query/alertsapi"
+	"github.com/faultline-io/faultline/services/query/backtestsapi"
 	"github.com/faultline-io/faultline/services/query/changesapi"
 	"github.com/faultline-io/faultline/services/query/console"
 	"github.com/faultline-io/faultline/services/query/incidentsapi"
@@ -235,6 +236,7 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	logsapi.Register(q.api, router, logsapi.Deps{DB: q.deps.Store, Live: q.deps.Bus, Now: q.deps.Clock})
 	patternsapi.Register(q.api, patternsapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	tracesapi.Register(q.api, router, tracesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
+	backtestsapi.Register(q.api, backtestsapi.Deps{Bus: q.deps.Bus, Now: q.deps.Clock})
 	changesapi.Register(q.api, router, changesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	sqlapi.Register(q.api, sqlapi.Deps{SQL: q.deps.SQL})
 	tempoapi.Register(router, tempoapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock, Revision: q.deps.Build.Commit})

@@ -63,6 +63,8 @@ type Deps struct {
 	Bus     bus.Bus
 	Store   Store
 	Derived Intake
+	// Outside are asked at each mark for findings that others made since they were asked last: alerts of rules, forecasts.
+	Outside []func() []model.Finding
 	Log     *slog.Logger
 	Metrics *metrics.Set
 	Now     func() time.Time

@@ -53,7 +53,7 @@ func (t *teller) tell(ctx context.Context) error {
 	return kv.Put(ctx, incidents.StateKey("leader"), b)
 }
 
-func (t *teller) state(now time.Time, st Status) incidents.State {
+func (t *teller) state(now time.Time, st Status) incidents.BrainState {
 	first := t.readings[0]
 	secs := now.Sub(first.at).Seconds()
 	rate := func(a, b uint64) float64 {
@@ -62,7 +62,7 @@ func (t *teller) state(now time.Time, st Status) incidents.State {
 		}
 		return float64(b-a) / secs
 	}
-	out := incidents.State{
+	out := incidents.BrainState{
 		Process: st.Leader, Published: now.UTC(), Started: t.started.UTC(), Mark: st.Mark.Seq, MarkAt: incidents.Time(st.Mark.AtMS), Watermark: incidents.Time(st.Mark.WatermarkMS),
 		LagMS: st.LagMS, Series: int64(st.Stats.Series), SeriesLimit: int64(t.s.cfg.Brain.Order.MaxSeries), Unwatched: int64(st.Stats.Aside[3]),
 		Entities: int64(st.Stats.Entities), Templates: int64(st.Stats.Templates), MemoryBytes: st.Stats.SnapshotBytes,

@@ -187,6 +187,9 @@ func refusal(err error) error {
 
 // tick makes the next mark: first in the journal, then in the brain.
 func (t *term) tick(ctx context.Context) error {
+	for _, f := range t.s.deps.Outside {
+		t.brain.Findings(f())
+	}
 	k := t.clock.Tick(t.s.deps.Now().UnixMilli())
 	e := entry{Mark: k, Places: map[string]uint64{}}
 	for p, seq := range t.at {

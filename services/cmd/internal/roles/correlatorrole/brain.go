@@ -34,9 +34,13 @@ func startBrain(e *launch.Env, writer *clickhouse.DB) error {
 	}
 	cfg := live.Default()
 	cfg.Shards = e.Config.Shards
+	alerts := live.NewAlerts(model.DefaultTenant, e.Bus, e.Log, time.Now)
 	derived := promappend.New(intake, model.Origin{Tenant: model.DefaultTenant, Source: brain.DerivedSource, Protocol: brain.DerivedSource})
-	e.Add(app.StageProcess,
-		live.New(cfg, live.Deps{Bus: e.Bus, Store: live.NewTables(writer), Derived: appendDerived(derived), Log: e.Log, Metrics: e.Metrics, Now: time.Now}),
+	e.Add(app.StageProcess, alerts,
+		live.New(cfg, live.Deps{
+			Bus: e.Bus, Store: live.NewTables(writer), Derived: appendDerived(derived), Outside: []func() []model.Finding{alerts.Findings},
+			Log: e.Log, Metrics: e.Metrics, Now: time.Now,
+		}),
 		backtest.NewRunner(cfg.Brain, backtest.RunnerDeps{Bus: e.Bus, Source: backtest.NewTables(reader), Log: e.Log}))
 	return nil
 }

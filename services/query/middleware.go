@@ -14,6 +14,7 @@ import (
 
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/query/alertsapi"
+	"github.com/faultline-io/faultline/services/query/forecastsapi"
 	"github.com/faultline-io/faultline/services/query/jaegerapi"
 	"github.com/faultline-io/faultline/services/query/problem"
 	"github.com/faultline-io/faultline/services/query/reqctx"
@@ -37,7 +38,7 @@ func ginRelease() { releaseOnce.Do(func() { gin.SetMode(gin.ReleaseMode) }) }
 func isAPI(path string) bool {
 	return strings.HasPrefix(path, tempoapi.Prefix+"/") || strings.HasPrefix(path, jaegerapi.Prefix+"/") ||
 		strings.HasPrefix(path, "/loki/") || strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/prometheus/api/") ||
-		strings.HasPrefix(path, alertsapi.Prefix+"/") || strings.HasPrefix(path, "/-/") || path == "/metrics"
+		strings.HasPrefix(path, alertsapi.Prefix+"/") || strings.HasPrefix(path, forecastsapi.KubernetesPrefix+"/") || strings.HasPrefix(path, "/-/") || path == "/metrics"
 }
 
 // withRequestID gives the request an id and, when it ended badly, writes what happened under it to the log.

@@ -30,6 +30,7 @@ var foreign = []string{
 	"GET /api/v1/parse_query", "POST /api/v1/parse_query", "POST /api/v1/read",
 	"GET /api/traces", "GET /api/traces/:id", "GET /api/v2/traces/:id", "GET /api/search", "GET /api/search/tags", "GET /api/v2/search/tags",
 	"GET /api/search/tag/:tag/values", "GET /api/v2/search/tag/:tag/values", "GET /api/metrics/query_range", "GET /api/echo", "GET /api/status/buildinfo",
+	"GET /apis/external.metrics.k8s.io/v1beta1", "GET /apis/external.metrics.k8s.io/v1beta1/namespaces/:namespace/:metric",
 }
 
 func TestOpenAPIGolden(t *testing.T) {

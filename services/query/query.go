@@ -26,6 +26,7 @@ import (
 	"github.com/faultline-io/faultline/services/query/backtestsapi"
 	"github.com/faultline-io/faultline/services/query/changesapi"
 	"github.com/faultline-io/faultline/services/query/console"
+	"github.com/faultline-io/faultline/services/query/forecastsapi"
 	"github.com/faultline-io/faultline/services/query/incidentsapi"
 	"github.com/faultline-io/faultline/services/query/jaegerapi"
 	"github.com/faultline-io/faultline/services/query/limits"
@@ -238,6 +239,7 @@ func (q *Query) router(files http.Handler) *gin.Engine {
 	tracesapi.Register(q.api, router, tracesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
 	backtestsapi.Register(q.api, backtestsapi.Deps{Bus: q.deps.Bus, Now: q.deps.Clock})
 	changesapi.Register(q.api, router, changesapi.Deps{DB: q.deps.Store, Now: q.deps.Clock})
+	forecastsapi.Register(q.api, router, forecastsapi.Deps{DB: q.deps.Store, Bus: q.deps.Bus, Now: q.deps.Clock})
 	sqlapi.Register(q.api, sqlapi.Deps{SQL: q.deps.SQL})
 	tempoapi.Register(router, tempoapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock, Revision: q.deps.Build.Commit})
 	jaegerapi.Register(router, jaegerapi.Deps{DB: q.deps.Store, Gate: q.gate, Now: q.deps.Clock})

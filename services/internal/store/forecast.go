@@ -27,6 +27,9 @@ type ForecastRow struct {
 	Scale float64
 }
 
+// Unit returns the unit of the values.
+func (r *ForecastRow) Unit() string { return r.Signal.Unit }
+
 // ActualRow is what came of a target in an hour.
 type ActualRow struct {
 	Tenant   model.TenantID

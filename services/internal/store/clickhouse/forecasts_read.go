@@ -28,6 +28,8 @@ type ForecastFilter struct {
 	ReachBeforeMS int64
 	// LabelNames and LabelValues are labels that it must have.
 	LabelNames, LabelValues []string
+	// Thin keeps, of a history, one forecast for each target and six hours.
+	Thin bool
 }
 
 // ForecastCursor is a place in the order of the latest forecasts: by date, those without one last, then by target.
@@ -106,7 +108,7 @@ FROM forecasts
 WHERE ` + forecastConditions + `
   AND ({state:String} = '' OR state = {state:String})
 ORDER BY made_at DESC, target_id
-LIMIT 1 BY made_at, target_id
+LIMIT 1 BY target_id, if({thin:UInt8} = 1, toUnixTimestamp(made_at) DIV 21600, toUnixTimestamp64Milli(made_at))
 LIMIT {limit:UInt64}`
 
 // ForecastReader reads forecasts. It is safe for concurrent use.
@@ -161,6 +163,11 @@ func (r *ForecastReader) Latest(ctx context.Context, f ForecastFilter, after *Fo
 // History returns forecasts as they were made, the latest first.
 func (r *ForecastReader) History(ctx context.Context, f ForecastFilter, limit int) ([]store.ForecastRow, error) {
 	p := f.params()
+	thin := uint64(0)
+	if f.Thin {
+		thin = 1
+	}
+	p.uint("thin", thin)
 	p.uint("limit", uint64(limit))
 	return r.rows(ctx, f.Tenant, selectForecastHistory, p)
 }

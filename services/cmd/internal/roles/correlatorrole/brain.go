@@ -19,8 +19,8 @@ import (
 	"github.com/faultline-io/faultline/services/model"
 )
 
-// startBrain adds the brain and the runner of backtests.
-func startBrain(e *launch.Env, writer *clickhouse.DB) error {
+// startBrain adds the brain and the runner of backtests. forecasts has the findings that forecasts are.
+func startBrain(e *launch.Env, writer *clickhouse.DB, forecasts func() []model.Finding) error {
 	reader, err := clickhouse.Open(clickhouse.Options{DSN: e.Store.DSN(launch.RoleReader), MaxConns: 2, Log: e.Log})
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func startBrain(e *launch.Env, writer *clickhouse.DB) error {
 	derived := promappend.New(intake, model.Origin{Tenant: model.DefaultTenant, Source: brain.DerivedSource, Protocol: brain.DerivedSource})
 	e.Add(app.StageProcess, alerts,
 		live.New(cfg, live.Deps{
-			Bus: e.Bus, Store: live.NewTables(writer), Derived: appendDerived(derived), Outside: []func() []model.Finding{alerts.Findings},
+			Bus: e.Bus, Store: live.NewTables(writer), Derived: appendDerived(derived), Outside: []func() []model.Finding{alerts.Findings, forecasts},
 			Log: e.Log, Metrics: e.Metrics, Now: time.Now,
 		}),
 		backtest.NewRunner(cfg.Brain, backtest.RunnerDeps{Bus: e.Bus, Source: backtest.NewTables(reader), Log: e.Log}))

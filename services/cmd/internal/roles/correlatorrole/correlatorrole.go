@@ -23,7 +23,11 @@ func start(_ context.Context, e *launch.Env) error {
 	}
 	e.Add(app.StageBus, app.Closer("correlator-store", db.Close))
 	e.Add(app.StageProcess, patterns.New(patterns.Default(), patterns.Deps{Store: db, Log: e.Log, Metrics: e.Metrics}))
-	if err := startBrain(e, db); err != nil {
+	forecasts, err := startOutlook(e, db)
+	if err != nil {
+		return err
+	}
+	if err := startBrain(e, db, forecasts.Findings); err != nil {
 		return err
 	}
 	return startResponder(e)

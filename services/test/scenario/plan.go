@@ -40,10 +40,7 @@ func (p *parser) timing(w *words, a *world.Action) {
 
 func (p *parser) add(w *words, a world.Action, harms bool) {
 	p.s.Plan = append(p.s.Plan, a)
-	p.lines = append(p.lines, w.line)
-	if harms && a.At >= 0 && (p.s.Fault < 0 || a.At < p.s.Fault) {
-		p.s.Fault = a.At
-	}
+	p.lines, p.harms = append(p.lines, w.line), append(p.harms, harms)
 }
 
 // reader reads what happens at a time.

@@ -78,7 +78,7 @@ func Parse(file, text string, load func(string) (world.Spec, error)) (*Scenario,
 	if err != nil {
 		return nil, err
 	}
-	s := &Scenario{Name: strings.TrimSuffix(file, ".scenario"), Title: title(text), Run: time.Hour, Seed: 1, Fault: -1}
+	s := &Scenario{Name: strings.TrimSuffix(file, ".scenario"), Title: title(text), Run: time.Hour, Seed: 1}
 	p := &parser{s: s, load: load}
 	for _, w := range all {
 		p.line(w)
@@ -110,7 +110,8 @@ type parser struct {
 	s      *Scenario
 	load   func(string) (world.Spec, error)
 	loaded bool
-	lines  []int // Of the plan.
+	lines  []int  // Of the plan.
+	harms  []bool // Likewise.
 }
 
 func (p *parser) line(w *words) {
@@ -187,6 +188,27 @@ func moment(day, clock string) (time.Time, error) {
 	return firstMonday.AddDate(0, 0, d).Add(time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute), nil
 }
 
+// firstFault works out when the first fault begins: the first action that harms from zero on, else the first one that harms, else the first
+// one of all, since a job may be the fault. A quiet scenario has none until its end.
+func (p *parser) firstFault() {
+	s := p.s
+	if s.Fault = s.Run; s.Quiet {
+		return
+	}
+	rank := 3
+	for i, a := range s.Plan {
+		r := 2
+		if p.harms[i] {
+			if r = 1; a.At >= 0 {
+				r = 0
+			}
+		}
+		if r < rank || r == rank && a.At < s.Fault {
+			rank, s.Fault = r, a.At
+		}
+	}
+}
+
 // finish checks what only the whole file shows.
 func (p *parser) finish(file string) error {
 	s := p.s
@@ -201,9 +223,7 @@ func (p *parser) finish(file string) error {
 		return &Error{file, last, "history and run are between nothing and a month"}
 	}
 	s.Quiet = !slices.ContainsFunc(s.Expects, func(e Expect) bool { return e.What == ExpectIncident })
-	if s.Fault < 0 {
-		s.Fault = s.Run
-	}
+	p.firstFault()
 	for i, a := range s.Plan {
 		if _, err := world.New(s.Spec, []world.Action{a}, s.Zero, s.History, s.Seed); err != nil {
 			return &Error{file, p.lines[i], err.Error()}

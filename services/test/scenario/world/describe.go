@@ -29,3 +29,21 @@ func (w *World) Describe() string {
 	}
 	return b.String()
 }
+
+// Flow is what goes through an operation now.
+type Flow struct {
+	Part, Op string
+	// Rate is in requests a second, Seconds the mean time of one, Failing the share that fails.
+	Rate, Seconds, Failing float64
+}
+
+// Flows returns what goes through all operations, for tests of scenarios: the brain never sees it.
+func (w *World) Flows() []Flow {
+	var out []Flow
+	for _, p := range w.parts {
+		for _, o := range p.ops {
+			out = append(out, Flow{Part: p.Name, Op: o.Name, Rate: o.lambda, Seconds: o.resp, Failing: o.fail})
+		}
+	}
+	return out
+}

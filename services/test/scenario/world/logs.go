@@ -97,7 +97,7 @@ func write(rng *rand.Rand, text string) string {
 func (w *World) add(l line) {
 	if !w.spec.Sends.NoLogs {
 		l.body = write(w.look, l.body)
-		w.senders.lines = append(w.senders.lines, l)
+		w.senders.lines = append(w.senders.lines, &l)
 	}
 }
 
@@ -226,7 +226,7 @@ func (c *call) reason() string {
 // flushLines sends the lines whose time has come, from the agent of each machine.
 func (w *World) flushLines() {
 	all := w.senders.lines
-	slices.SortStableFunc(all, func(a, b line) int { return cmp.Compare(a.timeNS, b.timeNS) })
+	slices.SortStableFunc(all, func(a, b *line) int { return cmp.Compare(a.timeNS, b.timeNS) })
 	n := 0
 	for n < len(all) && all[n].timeNS <= w.nowMS*1e6 {
 		n++
@@ -237,8 +237,8 @@ func (w *World) flushLines() {
 		}
 		m := &model.Logs{Header: w.header(agentPrefix+h.name, "otlp_http")}
 		at := map[*instance]uint32{}
-		for k := range all[:n] {
-			if l := &all[k]; l.host == h {
+		for _, l := range all[:n] {
+			if l.host == h {
 				l.appendTo(m, at)
 			}
 		}

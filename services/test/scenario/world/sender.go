@@ -43,7 +43,7 @@ type senders struct {
 	partSeries      map[*part][]*gauge
 	described       map[string]int64
 	spans           []laterSpan
-	lines           []line
+	lines           []*line
 }
 
 func newSenders(*World) senders {

@@ -1,6 +1,6 @@
 package world
 
-import "math/rand/v2"
+import "github.com/faultline-io/faultline/services/model"
 
 // host is a machine as it is now.
 type host struct {
@@ -140,8 +140,8 @@ type instance struct {
 	flow                                                                      []flow
 	// Counters.
 	cpuSec, gcSec, gcRuns, restarts float64
-	source                          *rand.Rand
 	series                          []*gauge
+	of                              *model.Resource
 }
 
 // flow is the state and the counters of one operation on one instance.

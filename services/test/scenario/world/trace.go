@@ -19,7 +19,7 @@ const (
 type laterSpan struct {
 	endNS int64
 	from  *instance
-	span  model.Span
+	span  *model.Span
 }
 
 // tracer draws one request from the state of the flows.
@@ -332,7 +332,7 @@ func (t *tracer) keep(i *instance, s model.Span) {
 	for k := range s.Events {
 		s.Events[k].TimeNS += skew
 	}
-	t.w.senders.spans = append(t.w.senders.spans, laterSpan{endNS: end, from: i, span: s})
+	t.w.senders.spans = append(t.w.senders.spans, laterSpan{endNS: end, from: i, span: &s})
 }
 
 // flushSpans sends the spans that have ended.
@@ -351,7 +351,7 @@ func (w *World) flushSpans() {
 			m.Resources = append(m.Resources, x.from.resource())
 		}
 		x.span.ResourceIdx = k
-		m.Spans = append(m.Spans, x.span)
+		m.Spans = append(m.Spans, *x.span)
 		n++
 	}
 	w.senders.spans = slices.Delete(all, 0, n)
@@ -362,9 +362,13 @@ func (w *World) flushSpans() {
 
 // resource is what OpenTelemetry says of a process.
 func (i *instance) resource() model.Resource {
+	if i.of != nil && model.Lookup(i.of.Attributes, "service.version") == i.version {
+		return *i.of
+	}
 	a := []model.Label{
 		{Name: model.AttrHostName, Value: i.host.name}, {Name: model.AttrServiceInstance, Value: i.name}, {Name: model.AttrServiceName, Value: i.part.name},
 		{Name: "service.version", Value: i.version},
 	}
-	return model.Resource{ID: model.ResourceHash(a), Attributes: a, Service: model.ResolveService(a), Host: model.ResolveHost(a)}
+	i.of = &model.Resource{ID: model.ResourceHash(a), Attributes: a, Service: model.ResolveService(a), Host: model.ResolveHost(a)}
+	return *i.of
 }

@@ -18,6 +18,8 @@ type Options struct {
 	Rename bool
 	// NoMetadata leaves out types and units.
 	NoMetadata bool
+	// Only chooses cases by name or tag, separated by commas; empty for all.
+	Only string
 	// Progress takes a line now and then.
 	Progress func(string)
 }
@@ -33,6 +35,7 @@ type Suite struct {
 // All returns the suites in the order in which they are listed.
 func All() []Suite {
 	return []Suite{
+		scenarios(),
 		templates(),
 		logAnomaly(),
 		anomaly(),

@@ -55,11 +55,11 @@ func (r *Record) from(c *Check) time.Duration {
 	return c.From
 }
 
-// open returns the incidents that began between from and by, as they were at by.
+// open returns the incidents that rose between from and by, as they were at by.
 func (r *Record) open(from, by time.Duration) []*Revision {
 	var out []*Revision
 	for _, t := range r.Tracks {
-		if t.Began() < from {
+		if at := t.Rose(); at < from || at > by {
 			continue
 		}
 		if v := t.At(by); v != nil {
@@ -83,7 +83,7 @@ func (r *Record) checkIncident(c *Check) {
 		c.Why = "no incident" + r.instead(from, c.By)
 		return
 	}
-	c.Delay = r.byID[best.ID].Began() - from
+	c.Delay = r.byID[best.ID].Rose() - from
 	switch {
 	case len(c.Entities) > 0 && (c.Rank == 0 || c.Rank > c.Top):
 		c.Why = "the cause is not there: " + verdict(best)

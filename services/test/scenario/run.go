@@ -102,6 +102,15 @@ func (t *Track) Paged() (time.Duration, bool) {
 	return 0, false
 }
 
+// Rose returns when the incident became one to look at: when it paged, else when it was told of. One that was small before a fault and
+// grows with it counts from there.
+func (t *Track) Rose() time.Duration {
+	if at, ok := t.Paged(); ok {
+		return at
+	}
+	return t.Began()
+}
+
 // Run lets a brain live through a scenario.
 func Run(ctx context.Context, s *Scenario, brain Brain, o Options) (*Record, error) {
 	spec := s.Spec

@@ -42,14 +42,14 @@ func TestDescribe(t *testing.T) {
 // deaf is a brain that hears and says nothing: what expects silence passes, what expects an incident fails.
 type deaf struct{}
 
-func (deaf) Metrics(*model.Metrics)             {}
-func (deaf) Logs(*model.Logs)                   {}
-func (deaf) Spans(*model.Spans)                 {}
-func (deaf) Changes(*model.Changes)             {}
-func (deaf) Findings([]model.Finding)           {}
+func (deaf) Metrics(*model.Metrics)              {}
+func (deaf) Logs(*model.Logs)                    {}
+func (deaf) Spans(*model.Spans)                  {}
+func (deaf) Changes(*model.Changes)              {}
+func (deaf) Findings([]model.Finding)            {}
 func (deaf) Mark(eventtime.Mark) (Output, error) { return Output{}, nil }
 
-func TestAllParse(t *testing.T) {
+func TestScenariosParse(t *testing.T) {
 	all, err := All()
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func scenarios() Suite {
 			}
 			res := &scenario.Result{Record: rec, Checked: rec.Checks()}
 			sum.Add(res)
-			row(r, res)
+			row(r, o, res)
 			progress(o, res)
 		}
 		if len(r.Rows) == 0 {
@@ -60,7 +60,7 @@ func chosen(s *scenario.Scenario, only string) bool {
 	return false
 }
 
-func row(r *Report, res *scenario.Result) {
+func row(r *Report, o Options, res *scenario.Result) {
 	pages, delay, rank := 0, "", ""
 	for _, t := range res.Tracks {
 		if _, ok := t.Paged(); ok {
@@ -80,6 +80,11 @@ func row(r *Report, res *scenario.Result) {
 			what = "known (" + c.Known + ")"
 		}
 		r.Notes = append(r.Notes, fmt.Sprintf("%s:%d %s: %s\n    %s", res.Scenario.Name, c.Line, what, c.Text, cut(c.Why)))
+	}
+	if o.Details {
+		for _, d := range res.Details() {
+			r.Notes = append(r.Notes, "    "+d)
+		}
 	}
 }
 

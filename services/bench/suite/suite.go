@@ -20,6 +20,8 @@ type Options struct {
 	NoMetadata bool
 	// Only chooses cases by name or tag, separated by commas; empty for all.
 	Only string
+	// Details says of each case what was found (suite scenarios).
+	Details bool
 	// Progress takes a line now and then.
 	Progress func(string)
 }

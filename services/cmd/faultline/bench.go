@@ -43,6 +43,7 @@ func benchCommand() *cobra.Command {
 	brain.Flags().BoolVar(&o.Rename, "rename", false, "hide the names of services, metrics and cases, and shift time")
 	brain.Flags().BoolVar(&o.NoMetadata, "no-metadata", false, "leave out types and units of metrics")
 	brain.Flags().StringVar(&o.Only, "only", "", "cases by name or tag, separated by commas (suite scenarios)")
+	brain.Flags().BoolVar(&o.Details, "details", false, "say of each case what was found (suite scenarios)")
 	brain.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	_ = brain.RegisterFlagCompletionFunc("suite", cobra.FixedCompletions(suiteNames(), cobra.ShellCompDirectiveNoFileComp))
 	bench.AddCommand(brain)

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -127,3 +128,32 @@ func Median(d []time.Duration) time.Duration {
 	d = slices.Sorted(slices.Values(d))
 	return d[len(d)/2]
 }
+
+// Details writes, for people, what the brain said in a run: each incident with its steps and the findings that it was made of.
+func (r *Result) Details() []string {
+	var out []string
+	for _, t := range r.Tracks {
+		last, first := &t.Revisions[len(t.Revisions)-1], &t.Revisions[0]
+		paged := ""
+		if at, ok := t.Paged(); ok {
+			paged = fmt.Sprintf(", paged at %v", at)
+		}
+		out = append(out, fmt.Sprintf("incident %s from %v to %v%s: %s %s, at the end %s %s: %s", t.ID, first.At, last.At, paged, first.Severity, first.Title, last.State, last.Severity, verdict(last)))
+		for k, m := range last.Members {
+			if k == mostMembers {
+				out = append(out, fmt.Sprintf("  and %d more", len(last.Members)-k))
+				break
+			}
+			text := m.Name
+			if at, ok := r.byFinding[m.FindingID]; ok {
+				f := r.Findings[at]
+				text = fmt.Sprintf("at %v, %s %s %s %v: %s", f.At, f.Kind, f.Entity, f.Signal.Name, f.Signal.Labels, f.Text)
+			}
+			out = append(out, "  "+text+" ("+m.Reason+")")
+		}
+	}
+	return out
+}
+
+// mostMembers bounds the findings that are written of an incident.
+const mostMembers = 25

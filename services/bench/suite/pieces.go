@@ -102,7 +102,7 @@ func (p *pieces) take(d *model.Derived) {
 	id := model.ResourceHash(append(slices.Clone(d.Labels), model.Label{Name: model.LabelName, Value: d.Name}))
 	s := p.derived[id]
 	if s == nil {
-		s = &model.Series{ID: id, MetricID: model.MetricID(d.Name), Name: d.Name, Labels: d.Labels, ShardHash: model.ResourceHash(d.Labels)}
+		s = &model.Series{ID: id, MetricID: model.MetricID(d.Name), Name: d.Name, Labels: d.Labels, ShardHash: model.Hash64(model.EntityOf(d.Name, d.Labels).String())}
 		p.derived[id] = s
 		p.detect.Describe(model.MetricMetadata{Family: d.Name, Type: d.Type, Unit: d.Unit})
 	}

@@ -147,7 +147,7 @@ func verdict(v *Revision) string {
 func (r *Record) checkCount(c *Check) {
 	from := c.From
 	if from == 0 {
-		from = -r.Scenario.History + warmUp
+		from = r.Scenario.judged()
 	}
 	n, first := 0, ""
 	switch c.Noun {

@@ -46,7 +46,7 @@ type Expect struct {
 
 // expect reads one expectation.
 func (p *parser) expect(w *words, known string) {
-	e := Expect{Line: w.line, Known: known, Text: strings.Join(w.all[slices.Index(w.all, "expect"):], " "), What: w.next("what is expected")}
+	e := Expect{Line: w.line, Known: known, Text: strings.Join(w.all[w.at-1:], " "), What: w.next("what is expected")}
 	switch e.What {
 	case ExpectIncident:
 		p.incident(w, &e)

@@ -52,6 +52,9 @@ type Summary struct {
 // warmUp is the part of the history in which nothing is judged: a brain that has seen nothing yet may be wrong.
 const warmUp = 30 * time.Minute
 
+// judged returns from when on pages count where nothing else is said: after the warm-up, and from zero at the latest.
+func (s *Scenario) judged() time.Duration { return min(0, warmUp-s.History) }
+
 // Add adds a result.
 func (s *Summary) Add(r *Result) {
 	switch r.State() {
@@ -98,7 +101,7 @@ func truth(b bool) float64 {
 // Ranks.
 func (s *Summary) quiet(r *Result) {
 	sc := r.Scenario
-	from := -sc.History + warmUp
+	from := sc.judged()
 	for _, t := range r.Tracks {
 		if began := t.Began(); began >= from && began < sc.Fault {
 			s.QuietIncidents++

@@ -139,6 +139,7 @@ func (p *parser) line(w *words) {
 		reason := w.next("the reason")
 		if !w.opt("expect") {
 			w.fail(`known "reason" is followed by expect`)
+			return
 		}
 		p.expect(w, reason)
 	default:

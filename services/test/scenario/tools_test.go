@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"flag"
+	"slices"
 	"testing"
 	"time"
 
@@ -69,23 +70,23 @@ func TestScenariosParse(t *testing.T) {
 	t.Log(len(all), quiet)
 }
 
+// TestDeafBrain runs a few scenarios with nobody listening.
 func TestDeafBrain(t *testing.T) {
 	all, err := All()
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	var sum Summary
 	for _, s := range all {
+		if !slices.Contains([]string{"bad_deploy_errors", "host_loss", "quiet_deploy", "quiet_restart_workers", "office_slow_database"}, s.Name) {
+			continue
+		}
 		r, err := Run(context.Background(), s, deaf{}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		res := &Result{Record: r, Checked: r.Checks()}
-		sum.Add(res)
 		if s.Quiet != (res.State() == "passed") {
 			t.Errorf("%s %s", s.Name, res.State())
 		}
 	}
-	t.Log(time.Since(start), sum.Passed, sum.Failed, sum.Samples, sum.Spans, sum.Lines)
 }

@@ -120,7 +120,7 @@ type Scale struct {
 
 func (e Scale) bind(w *World) (hooks, error) {
 	p := w.part(e.Part)
-	if p == nil || e.N < 1 {
+	if p == nil || e.N < 1 || e.N > maxInstances {
 		return hooks{}, fmt.Errorf("cannot scale %q to %d", e.Part, e.N)
 	}
 	return hooks{begin: func() {

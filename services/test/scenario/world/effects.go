@@ -191,6 +191,9 @@ func (e Net) bind(w *World) (hooks, error) {
 	}}, nil
 }
 
+// maxSurge bounds what a surge makes of a load.
+const maxSurge = 100
+
 // Surge multiplies the traffic from outside on a part, or on all for an empty name.
 type Surge struct {
 	Part   string
@@ -204,7 +207,7 @@ func (e Surge) bind(w *World) (hooks, error) {
 	return hooks{hold: func(k float64) {
 		for _, p := range w.parts {
 			if e.Part == "" || p.Name == e.Part {
-				p.loadBy *= 1 + (e.Factor-1)*k
+				p.loadBy = min(maxSurge, p.loadBy*(1+(e.Factor-1)*k))
 			}
 		}
 	}}, nil
@@ -323,7 +326,7 @@ func (e Say) bind(w *World) (hooks, error) {
 		if !i.up || i.gone {
 			return
 		}
-		for range int(poisson(w.look, e.Rate*k*stepSec)) {
+		for range int(poisson(w.look, min(e.Rate, maxRate)*k*stepSec)) {
 			w.processLine(i, e.Severity, e.Text)
 		}
 	})

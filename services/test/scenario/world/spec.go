@@ -133,9 +133,28 @@ type Telemetry struct {
 	Name func(string) string
 }
 
+// Limits of a world, so that none can be written that does not end.
+const (
+	maxParts     = 200
+	maxRate      = 2000 // Requests a second of a load, or lines of a process.
+	maxInstances = 200
+	maxTimes     = 100
+)
+
 // check finds what cannot be simulated and returns parts ordered so that callers come before what they call.
 func (s *Spec) check() ([]int, error) {
 	index := map[string]int{}
+	if len(s.Parts) > maxParts || len(s.Hosts) > maxParts {
+		return nil, fmt.Errorf("more than %d parts or hosts", maxParts)
+	}
+	for _, l := range s.Loads {
+		if l.Rate < 0 || l.Rate > maxRate || l.Daily < 0 || l.Daily > 1 || l.Weekend < 0 || l.Weekend > 10 {
+			return nil, fmt.Errorf("a load is between 0 and %d/s, with a swing of a day up to 100%%", maxRate)
+		}
+	}
+	if s.Sends.Traces < 0 || s.Sends.Traces > 1 {
+		return nil, fmt.Errorf("the share of traces is between 0 and 100%%")
+	}
 	for i, p := range s.Parts {
 		if _, twice := index[p.Name]; twice {
 			return nil, fmt.Errorf("part %q is there twice", p.Name)
@@ -167,6 +186,9 @@ func (s *Spec) check() ([]int, error) {
 				to, ok := index[c.Part]
 				if !ok || opIndex(s.Parts[to].Ops, c.Op) < 0 {
 					return nil, fmt.Errorf("%s.%s calls %s.%s, which is not there", p.Name, o.Name, c.Part, c.Op)
+				}
+				if c.Times < 0 || c.Times > maxTimes {
+					return nil, fmt.Errorf("%s.%s calls %s.%s more than %d times", p.Name, o.Name, c.Part, c.Op, maxTimes)
 				}
 				callees[i] = append(callees[i], to)
 			}

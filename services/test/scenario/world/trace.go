@@ -28,10 +28,14 @@ type tracer struct {
 	sampled bool
 	trace   string
 	spans   int
+	calls   int
 }
 
-// maxSpans bounds a trace, as senders do.
-const maxSpans = 200
+// maxSpans bounds the spans of a trace, as senders do, maxCalls what is drawn for it.
+const (
+	maxSpans = 200
+	maxCalls = 1000
+)
 
 // logShare is the share of requests whose lines are written where traces are not sampled.
 const logShare = 0.03
@@ -85,7 +89,10 @@ func (w *World) tells(p *part) bool {
 // request draws a request to an operation from its arrival, and returns when the answer leaves and whether it is a failure.
 func (t *tracer) request(o *operation, startNS int64, parent string, kind uint8) (endNS int64, failed bool) {
 	i := o.part.pick(t.w.look.Float64())
+	t.calls++
 	switch {
+	case t.calls > maxCalls:
+		return startNS, false
 	case i == nil || !i.up && i.host.up:
 		return startNS + seconds(refusedSec), true
 	case !i.up:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/faultline-io/faultline/services/bench/quality"
+	"github.com/faultline-io/faultline/services/correlator/brain"
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/test/scenario"
 )
@@ -30,7 +31,7 @@ func scenarios() Suite {
 			if o.Rename {
 				opts.Rename = names.Name
 			}
-			rec, err := scenario.Run(ctx, c, newPieces(), opts)
+			rec, err := scenario.Run(ctx, c, scenarioBrain{brain.New(brain.Default())}, opts)
 			if err != nil {
 				return nil, err
 			}

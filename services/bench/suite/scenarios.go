@@ -100,7 +100,11 @@ func cut(s string) string {
 
 func progress(o Options, res *scenario.Result) {
 	if o.Progress != nil {
-		o.Progress(fmt.Sprintf("%-8s %s", res.State(), res.Scenario.Name))
+		line := fmt.Sprintf("%-8s %-24s %4.1f s", res.State(), res.Scenario.Name, res.Took.Seconds())
+		for _, c := range res.Failures() {
+			line += fmt.Sprintf("\n    %s\n      %s", c.Expect, cut(c.Why))
+		}
+		o.Progress(line)
 	}
 }
 

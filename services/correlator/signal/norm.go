@@ -100,6 +100,12 @@ func NormOf(role model.Role, unit string) Norm {
 		return Norm{FloorRel: 0.05, EffectRel: 0.25}
 	case model.RoleState:
 		return Norm{FloorAbs: 0.05, EffectAbs: 0.5}
+	case model.RoleLog:
+		if whole > 0 {
+			return Norm{Bad: 1, FloorAbs: 0.02 * whole, FloorRel: 0.20, EffectAbs: 0.05 * whole, EffectRel: 0.5}
+		}
+		// A line in a window is 0.1 a second; one more or less is nothing.
+		return Norm{FloorAbs: 0.1, FloorRel: 0.20, EffectAbs: 0.3, EffectRel: 0.5}
 	}
 	return Norm{FloorAbs: 0.03 * whole, FloorRel: 0.01, EffectRel: 0.05, EffectAbs: 0.05 * whole}
 }

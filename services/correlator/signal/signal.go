@@ -17,6 +17,7 @@ type rule struct {
 
 // rules are asked in order; the first one with a word in the name wins. Words match whole parts of a name between separators.
 var rules = []rule{
+	{model.RoleLog, []string{"log_template", "log_lines", "log_unusual_sequences"}},
 	{model.RoleSelfTime, []string{"self_time", "self_duration"}},
 	{model.RoleGap, []string{"gap"}},
 	{model.RoleSuccess, []string{"success", "successrate", "success_rate", "availability", "available_ratio", "uptime_ratio"}},

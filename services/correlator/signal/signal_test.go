@@ -24,4 +24,16 @@ func TestClassify(t *testing.T) {
 	f("n3k9x", "gauge", "s", model.RoleLatency)
 	f("n3k9x", "", "", model.RoleOther)
 	f("up", "gauge", "", model.RoleState)
+	// What the correlator makes of spans and logs (docs/formats/derived.md).
+	f("service_requests_per_second", "gauge", "1/s", model.RoleTraffic)
+	f("service_error_ratio", "gauge", "1", model.RoleErrors)
+	f("service_error_origin_ratio", "gauge", "1", model.RoleErrors)
+	f("operation_duration_mean_seconds", "gauge", "s", model.RoleLatency)
+	f("service_self_time_seconds", "gauge", "s", model.RoleSelfTime)
+	f("span_self_time_mean_seconds", "gauge", "s", model.RoleSelfTime)
+	f("edge_gap_seconds", "gauge", "s", model.RoleGap)
+	f("operation_expected_call_availability", "gauge", "1", model.RoleSuccess)
+	f("log_template_lines_per_second", "gauge", "1/s", model.RoleLog)
+	f("log_lines_per_second", "gauge", "1/s", model.RoleLog)
+	f("log_unusual_sequences_ratio", "gauge", "1", model.RoleLog)
 }

@@ -70,7 +70,7 @@ func TestKeeper(t *testing.T) {
 	}
 	look(k)
 	got := ask()
-	if len(got) != 3 || got[0].Text != "job <num> done in <duration>" || got[0].Counts[0] != 3 || len(got[0].Counts) != 6 {
+	if len(got) != 3 || got[0].Text != "job <num> done in <num> ms" || got[0].Counts[0] != 3 || len(got[0].Counts) != 6 {
 		t.Fatalf("%+v", got)
 	}
 	insert(t, db.Admin, "c", "sshd", from.Add(15*time.Minute), users("alice", "bob", "carol", "dave")...)

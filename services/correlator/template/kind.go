@@ -177,3 +177,21 @@ func isCalendar(s string) bool {
 	}
 	return false
 }
+
+func onlyNumerals(s string) bool {
+	for i := range len(s) {
+		if !isNumeral(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func onlyLetters(s string) bool {
+	for i := range len(s) {
+		if !isLetter(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}

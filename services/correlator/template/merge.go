@@ -36,7 +36,7 @@ func step(b *bucket, t *Template) *Template {
 			continue
 		}
 		first := group[0]
-		first.Tokens[p].Kind, first.Tokens[p].Text = Any, ""
+		first.Tokens[p].Kind, first.Tokens[p].Text, first.Tokens[p].Unit = Any, "", ""
 		first.words--
 		delete(b.variants, key)
 		return first

@@ -41,22 +41,32 @@ type Template struct {
 	words int
 }
 
-// String writes the template as a line, with slots as <num>, <ip>, <*>.
+// String writes the template as a line, with slots as <num>, <ip>, <*>, and nothing for places that were always empty.
 func (t *Template) String() string {
 	var b strings.Builder
 	for i, k := range t.Tokens {
 		if i > 0 && !k.Glued {
 			b.WriteByte(' ')
 		}
-		if k.Kind > Punct {
-			b.WriteByte('<')
-			b.WriteString(k.Kind.String())
-			b.WriteByte('>')
-			continue
-		}
-		b.WriteString(k.Text)
+		k.write(&b)
 	}
 	return b.String()
+}
+
+// write writes a token. An amount whose unit is always the same keeps it.
+func (k *Token) write(b *strings.Builder) {
+	switch {
+	case k.Kind <= Punct:
+		b.WriteString(k.Text)
+	case k.Kind == Empty:
+	case k.Unit != "":
+		b.WriteString("<num> ")
+		b.WriteString(k.Unit)
+	default:
+		b.WriteByte('<')
+		b.WriteString(k.Kind.String())
+		b.WriteByte('>')
+	}
 }
 
 // root follows merges to the template that counts.
@@ -164,7 +174,7 @@ func newTemplate(id uint64, tokens []Token) *Template {
 	t := &Template{ID: id, Tokens: make([]Token, len(tokens))}
 	for i, k := range tokens {
 		if k.Kind > Punct {
-			k.Text = ""
+			k.Text, k.Unit = "", strings.Clone(k.Unit)
 		} else {
 			k.Text = strings.Clone(k.Text)
 		}
@@ -226,8 +236,12 @@ func (t *Template) covers(tokens []Token) bool {
 // widen makes the type of each slot hold for tokens as well.
 func (t *Template) widen(tokens []Token) {
 	for i := range t.Tokens {
-		if a := &t.Tokens[i]; a.Kind > Any && a.Kind != tokens[i].Kind {
+		a := &t.Tokens[i]
+		if a.Kind > Any && a.Kind != tokens[i].Kind {
 			a.Kind = Any
+		}
+		if a.Unit != tokens[i].Unit {
+			a.Unit = ""
 		}
 	}
 }

@@ -41,6 +41,8 @@ func (s *scope) append(w *snapshot.Writer) {
 			w.Bool(k.Glued)
 			if k.Kind <= Punct {
 				w.String(k.Text)
+			} else {
+				w.String(k.Unit)
 			}
 		}
 	}
@@ -163,13 +165,15 @@ func readTemplates(r *snapshot.Reader) []*Template {
 	for i := range all {
 		t := &Template{ID: r.Fixed(), Shapes: int(r.Uint32())}
 		into[i] = r.Uint()
-		for range r.Count(2) {
+		for range r.Count(3) {
 			k := Token{Kind: Kind(r.Byte()), Glued: r.Bool()}
-			if k.Kind > Bool {
+			if k.Kind > More {
 				r.Fail("no kind of token")
 			}
 			if k.Kind <= Punct {
 				k.Text = r.String()
+			} else {
+				k.Unit = r.String()
 			}
 			if k.Kind == Word {
 				t.words++

@@ -25,13 +25,15 @@ const (
 	Span               // 12ms, 1.5s: a duration
 	Quoted             // "…"
 	Email
-	Bool // true, false, null and their like
+	Bool  // true, false, null and their like
+	Empty // Nothing, where a value may be: user= , init()
+	More  // The frames of a stack trace.
 )
 
 // kindNames are how slots are written in the text of a template.
 var kindNames = [...]string{
 	Word: "", Punct: "", Any: "*", Number: "num", Hex: "hex", UUID: "uuid", IP: "ip", Path: "path", URL: "url", Time: "time", Size: "size", Span: "duration",
-	Quoted: "quoted", Email: "email", Bool: "bool",
+	Quoted: "quoted", Email: "email", Bool: "bool", More: "more",
 }
 
 // String returns the name of a kind of slot, as in <num>.
@@ -43,6 +45,8 @@ type Token struct {
 	// Glued says that no white space stands before the token.
 	Glued bool
 	Text  string
+	// Unit is the word behind an amount that tells its kind, as ms and bytes.
+	Unit string
 }
 
 // Bounds of what is looked at. A line says what it is within them.
@@ -59,8 +63,58 @@ func Tokenize(dst []Token, line string) []Token {
 		line = line[:maxBytes]
 	}
 	t := tokenizer{out: dst, base: len(dst), line: line}
-	t.text(len(line), true)
+	head, cause := stackTrace(line)
+	if head < 0 {
+		t.text(len(line), true)
+		return t.out
+	}
+	t.text(head, true)
+	t.out = append(t.out, Token{Kind: More})
+	if cause > 0 {
+		t.i, t.glued = cause, false
+		t.text(len(line), true)
+	}
 	return t.out
+}
+
+// stackTrace finds the frames of a stack trace in a line that has several lines: they end the first of these, and what is said again behind them is
+// the cause, as Java and Python write it. It returns where the first line ends, -1 when there is no trace, and where the cause begins, 0 for none.
+func stackTrace(line string) (head, cause int) {
+	head = strings.IndexByte(line, '\n')
+	if head <= 0 || !hasFrames(line[head+1:]) {
+		return -1, 0
+	}
+	at := strings.LastIndex(line, "\nCaused by: ")
+	if at > 0 {
+		at++
+	} else if strings.Contains(line, "Traceback (most recent call last)") {
+		at = strings.LastIndexByte(strings.TrimRight(line, "\n "), '\n') + 1
+		if at <= head || at >= len(line) || line[at] == ' ' {
+			at = 0
+		}
+	}
+	if at <= head {
+		return head, 0
+	}
+	return head, at
+}
+
+// hasFrames reports whether one of the next lines is a frame of a stack trace.
+func hasFrames(rest string) bool {
+	for range 4 {
+		line, after, more := strings.Cut(rest, "\n")
+		line = strings.TrimLeft(line, " \t")
+		for _, p := range []string{"at ", "File \"", "Traceback (", "Caused by: ", "goroutine "} {
+			if strings.HasPrefix(line, p) {
+				return true
+			}
+		}
+		if !more {
+			break
+		}
+		rest = after
+	}
+	return false
 }
 
 // tokenizer walks over one line.
@@ -76,7 +130,7 @@ type tokenizer struct {
 
 // text reads up to end; quotes within quotes are punctuation.
 func (t *tokenizer) text(end int, quotes bool) {
-	for t.i < end && len(t.out)-t.base < maxTokens {
+	for t.i < end && !t.full() {
 		c := t.line[t.i]
 		switch {
 		case c <= ' ' || c == 0x7f:
@@ -116,9 +170,12 @@ func (t *tokenizer) text(end int, quotes bool) {
 	}
 }
 
+// full reports whether no more tokens count.
+func (t *tokenizer) full() bool { return len(t.out)-t.base >= maxTokens }
+
 // punct adds the byte at i.
 func (t *tokenizer) punct() {
-	t.out = append(t.out, Token{Punct, t.glued, t.line[t.i : t.i+1]})
+	t.out = append(t.out, Token{Kind: Punct, Glued: t.glued, Text: t.line[t.i : t.i+1]})
 	t.i++
 	t.glued = true
 }
@@ -135,7 +192,7 @@ func (t *tokenizer) slot(k Kind, text string) {
 			return
 		}
 	}
-	t.out = append(t.out, Token{k, t.glued, text})
+	t.out = append(t.out, Token{Kind: k, Glued: t.glued, Text: text})
 	t.glued = true
 }
 
@@ -153,17 +210,23 @@ func (t *tokenizer) valueOfKey() bool {
 	return t.glued && eq.Kind == Punct && eq.Text == "=" && eq.Glued && key.Kind == Word && !logshape.IsTextKey(key.Text)
 }
 
+// opens reports whether the run that is being read is the name of a value in brackets: Rect(1, 2).
+func (t *tokenizer) opens(run string) bool {
+	end := t.i + len(run)
+	return end < len(t.line) && (t.line[end] == '(' || t.line[end] == '{') && strings.HasPrefix(t.line[t.i:], run)
+}
+
 // emptyValue adds a slot where a value is missing: "user= ".
 func (t *tokenizer) emptyValue() {
 	if l := t.last(1); t.glued && l.Glued && l.Kind == Punct && l.Text == "=" && t.last(2).Kind == Word {
-		t.out = append(t.out, Token{Any, true, ""})
+		t.out = append(t.out, Token{Kind: Empty, Glued: true})
 	}
 }
 
 // emptyBrackets adds a slot between brackets that hold nothing.
 func (t *tokenizer) emptyBrackets() {
 	if l := t.last(1); t.glued && l.Kind == Punct && (l.Text == "(" || l.Text == "[" || l.Text == "{") {
-		t.out = append(t.out, Token{Any, true, ""})
+		t.out = append(t.out, Token{Kind: Empty, Glued: true})
 	}
 }
 
@@ -174,7 +237,7 @@ func (t *tokenizer) quoted(j int) {
 	if value := t.last(2); sentence(inner) && (value.Text != "=" || logshape.IsTextKey(key.Text)) {
 		t.text(j, false)
 	} else {
-		t.out = append(t.out, Token{Quoted, true, inner})
+		t.out = append(t.out, Token{Kind: Quoted, Glued: true, Text: inner})
 	}
 	t.i = j
 	t.glued = true
@@ -225,37 +288,38 @@ func (t *tokenizer) run(run string) {
 	}
 	if body := run[:end]; body != "" {
 		t.body(body)
+		t.glued = true
 	}
 	for i := end; i < len(run); i++ {
-		t.out = append(t.out, Token{Punct, t.glued, run[i : i+1]})
+		t.out = append(t.out, Token{Kind: Punct, Glued: t.glued, Text: run[i : i+1]})
 		t.glued = true
 	}
 }
 
 func (t *tokenizer) body(body string) {
 	if k := unitOf(body); k != Word && t.last(1).Kind == Number && !t.glued {
-		t.amount(k)
+		t.amount(k, body)
 		return
 	}
 	if k := kindOf(body); k == IP && strings.Count(body, ":") == 1 {
 		addr, port, _ := strings.Cut(body, ":")
 		t.slot(IP, addr)
-		t.out = append(t.out, Token{Punct, true, ":"}, Token{Number, true, port})
+		t.out = append(t.out, Token{Kind: Punct, Glued: true, Text: ":"}, Token{Kind: Number, Glued: true, Text: port})
 		return
 	} else if k != Word {
 		t.slot(k, body)
 		return
 	}
-	if t.valueOfKey() {
+	if t.valueOfKey() && !(t.opens(body) && onlyLetters(body)) {
 		t.slot(Any, body)
 		return
 	}
 	if !hasDigit(body) && strings.IndexByte(body, ':') < 0 {
-		t.out = append(t.out, Token{Word, t.glued, body})
+		t.out = append(t.out, Token{Kind: Word, Glued: t.glued, Text: body})
 		return
 	}
 	// host:port, key:12, worker-7: parts of their own.
-	for start := 0; start < len(body); {
+	for start := 0; start < len(body) && !t.full(); {
 		end := start
 		for end < len(body) && !isSplit(body[end]) {
 			end++
@@ -264,7 +328,7 @@ func (t *tokenizer) body(body string) {
 			t.part(body[start:end])
 		}
 		if end < len(body) {
-			t.out = append(t.out, Token{Punct, t.glued, body[end : end+1]})
+			t.out = append(t.out, Token{Kind: Punct, Glued: t.glued, Text: body[end : end+1]})
 			t.glued = true
 			end++
 		}
@@ -273,12 +337,33 @@ func (t *tokenizer) body(body string) {
 }
 
 func (t *tokenizer) part(part string) {
+	if t.full() {
+		return
+	}
+	if i := strings.Index(part, ".."); i > 0 { // name......: a line of dots to the value.
+		end := i
+		for end < len(part) && part[end] == '.' {
+			end++
+		}
+		t.part(part[:i])
+		t.out = append(t.out, Token{Kind: Punct, Glued: true, Text: part[i:end]})
+		if end < len(part) {
+			t.part(part[end:])
+		}
+		return
+	}
+	if i := strings.LastIndexByte(part, '.'); i > 1 && onlyLetters(part[:i]) && onlyNumerals(part[i+1:]) { // core.862: a name with its number.
+		t.out = append(t.out, Token{Kind: Word, Glued: t.glued, Text: part[:i]}, Token{Kind: Punct, Glued: true, Text: "."})
+		t.glued = true
+		t.slot(Number, part[i+1:])
+		return
+	}
 	k := kindOf(part)
 	if k == Word && hasDigit(part) {
 		k = Any
 	}
 	if k == Word {
-		t.out = append(t.out, Token{Word, t.glued, part})
+		t.out = append(t.out, Token{Kind: Word, Glued: t.glued, Text: part})
 		t.glued = true
 		return
 	}
@@ -287,9 +372,9 @@ func (t *tokenizer) part(part string) {
 }
 
 // amount makes the number before a unit an amount of that kind; the same amount once more in brackets is part of it.
-func (t *tokenizer) amount(k Kind) {
+func (t *tokenizer) amount(k Kind, unit string) {
 	n := len(t.out)
-	t.out[n-1].Kind = k
+	t.out[n-1].Kind, t.out[n-1].Unit = k, unit
 	if b := t.last(2); b.Kind == Punct && b.Text == "(" && t.last(3).Kind == k {
 		t.out = t.out[:n-2]
 		t.closing = true

@@ -182,11 +182,17 @@ func (b *Brain) Mark(k eventtime.Mark) (Output, error) {
 	return *out, nil
 }
 
+// pruneEvery is after how many marks the topology forgets: five minutes of them. It is a number of marks, so that a replay forgets at the same ones.
+const pruneEvery = 60
+
 // decide groups the findings of a mark and looks for causes.
 func (b *Brain) decide(k eventtime.Mark, out *Output) {
 	slices.SortStableFunc(out.Findings, func(x, y model.Finding) int {
 		return cmp.Or(cmp.Compare(x.OnsetMS, y.OnsetMS), cmp.Compare(x.ID, y.ID), cmp.Compare(x.SeenMS, y.SeenMS))
 	})
+	if k.Seq%pruneEvery == 0 {
+		b.topology.Prune(k.WatermarkMS)
+	}
 	graph := b.topology.At(k.WatermarkMS)
 	b.group.Changes(b.freshChanges)
 	b.freshChanges = nil

@@ -33,12 +33,23 @@ func (b *seriesBook) see(id uint64, atMS int64) bool {
 
 func (b *seriesBook) forget(id uint64) { delete(b.seen, id) }
 
+// drop forgets a derived series that has ended.
+func (b *seriesBook) drop(s *model.Series) {
+	b.key = derivedKey(b.key[:0], s.Name, s.Labels)
+	delete(b.byName, string(b.key))
+}
+
+func derivedKey(key []byte, name string, labels []model.Label) []byte {
+	key = model.AppendIdentity(key, name, "")
+	for i := range labels {
+		key = model.AppendIdentity(key, labels[i].Name, labels[i].Value)
+	}
+	return key
+}
+
 // derived returns the series of a derived sample; describe is told the type and unit of a new one.
 func (b *seriesBook) derived(d *model.Derived, describe func(model.MetricMetadata)) *model.Series {
-	b.key = model.AppendIdentity(b.key[:0], d.Name, "")
-	for i := range d.Labels {
-		b.key = model.AppendIdentity(b.key, d.Labels[i].Name, d.Labels[i].Value)
-	}
+	b.key = derivedKey(b.key[:0], d.Name, d.Labels)
 	if s := b.byName[string(b.key)]; s != nil {
 		return s
 	}

@@ -66,7 +66,11 @@ func (s *sink) judge(derived []model.Derived) {
 	})
 	for _, j := range all {
 		d := &derived[j.at]
-		s.Sample(j.series, eventtime.Point{TimeMS: d.TimeMS, Value: d.Value})
+		s.Sample(j.series, eventtime.Point{TimeMS: d.TimeMS, Value: d.Value, Stale: d.Stale})
+		if d.Stale { // It ended on purpose. Should it come again, it is a new one.
+			s.Gone(j.series)
+			s.series.drop(j.series)
+		}
 	}
 }
 

@@ -3,9 +3,11 @@ package correlatorrole
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/faultline-io/faultline/services/cmd/internal/launch"
@@ -58,7 +60,11 @@ func appendDerived(to storage.Appendable) live.Intake {
 				b.Add(l.Name, l.Value)
 			}
 			b.Sort()
-			if _, err := a.Append(0, b.Labels(), d.TimeMS, d.Value); err != nil {
+			v := d.Value
+			if d.Stale {
+				v = math.Float64frombits(value.StaleNaN)
+			}
+			if _, err := a.Append(0, b.Labels(), d.TimeMS, v); err != nil {
 				return fmt.Errorf("append %s: %w", d.Name, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/faultline-io/faultline/services/correlator/eventtime"
 	"github.com/faultline-io/faultline/services/correlator/signal"
@@ -125,6 +126,9 @@ func (d *Detector) retype(s *series) {
 	}
 	unit := signal.UnitOf(s.src.Name, f.unit)
 	kind := signal.KindOf(s.src.Name, f.typ)
+	if kind == signal.Unknown && (unit == "1" && strings.HasSuffix(s.src.Name, "_ratio") || unit == "%") {
+		kind = signal.Gauge // A share does not count.
+	}
 	if s.typ != nil && kind == signal.Unknown {
 		kind = s.typ.kind // What the data said stays.
 	}

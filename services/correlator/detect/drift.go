@@ -5,10 +5,10 @@ import "math"
 // Figures of the CUSUM over hourly means (Page, Biometrika 1954). Hours are far enough apart to be nearly independent, which minutes are not.
 const (
 	driftHours = 24   // Least history.
-	driftTrial = 72   // Until then sums only show what the series does anyway, by day and night.
+	driftTrial = 168  // A week, until which sums only show what the series does anyway, by day and night and at weekends.
 	driftMore  = 1.5  // How much further than ever before.
-	driftSlack = 0.75 // Spreads an hour that are let pass.
-	driftLimit = 14   // Sum at which it is a drift: two spreads for half a day, or four for a shift.
+	driftSlack = 1.25 // Spreads an hour that are let pass.
+	driftLimit = 16   // Sum at which it is a drift: a spread beyond the slack for most of a day, or three for a quarter of one.
 	driftClip  = 4    // One hour cannot decide.
 	driftBase  = 168  // Hours of memory of the level that is drifted from.
 )

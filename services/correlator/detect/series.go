@@ -64,7 +64,7 @@ type series struct {
 	peerOff  uint8
 	hotWay   uint8
 	calm     uint8
-	rising   uint8 // While the kind is unknown: increases so far.
+	rising   uint8 // While the kind is unknown: increases in a row.
 	flags    flags
 	recent   [2][3]float32 // The last three scores by slow and fast, signed.
 	tails    [ways]tail
@@ -245,7 +245,7 @@ func (s *series) code(c *codec) {
 	for _, v := range []*uint8{&s.peerN, &s.peerOff, &s.hotWay, &s.calm, &s.rising, (*uint8)(&s.flags)} {
 		c.u8(v)
 	}
-	s.hotWay = min(s.hotWay, ways-1)
+	s.hotWay = min(s.hotWay, allWays-1)
 	for w := range s.recent {
 		for i := range s.recent[w] {
 			c.f32(&s.recent[w][i])

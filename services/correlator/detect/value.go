@@ -9,8 +9,12 @@ import (
 	"github.com/faultline-io/faultline/services/model"
 )
 
-// counterAfter is how many increases in a row, without a decrease, make an unknown series a counter.
-const counterAfter = 20
+// counterAfter is how many increases, without a single decrease, make an unknown series a counter: few of whole numbers, half an hour of others, since a leak
+// also only grows.
+const (
+	counterAfter      = 20
+	counterAfterOther = 120
+)
 
 // value turns a sample into what is judged: gauges as they are, counters into rates a second, sums with their counts into means. dt is the time
 // since the last sample; first says that there is none to compare with.
@@ -32,7 +36,7 @@ func (d *Detector) value(s *series, p eventtime.Point, dt int64, first bool) (fl
 		}
 		return p.Value, true
 	}
-	if first {
+	if first || d.doubt(s, last, p.Value) {
 		return 0, false
 	}
 	grown := p.Value - last
@@ -53,24 +57,47 @@ func (d *Detector) value(s *series, p eventtime.Point, dt int64, first bool) (fl
 	return grown / (float64(dt) / 1000), true
 }
 
-// learnKind finds out whether a series of unknown kind is a counter: one that only ever grows, and falls to nearly nothing if at all.
+// learnKind finds out whether a series of unknown kind is a counter: one that only ever grows, and from far below.
 func (d *Detector) learnKind(s *series, grown, value float64) {
 	switch {
 	case s.is(fell):
 	case grown < 0:
 		s.set(fell, true)
 	case grown > 0:
-		if s.rising++; s.rising >= counterAfter && value > 0 && grown < value/2 {
+		if s.rising == 0 {
+			s.set(whole, true)
+		}
+		if grown != math.Trunc(grown) || value != math.Trunc(value) {
+			s.set(whole, false)
+		}
+		need := uint8(counterAfterOther)
+		if s.is(whole) {
+			need = counterAfter
+		}
+		if s.rising = min(s.rising+1, 250); s.rising >= need && value > 0 && grown < value/2 {
 			d.become(s, signal.Counter)
 		}
 	}
 }
 
+// doubt makes a series that only its data called a counter a gauge again: it fell, and not to nearly nothing.
+func (d *Detector) doubt(s *series, last, value float64) bool {
+	if s.rising == 0 || value >= last || value < last/2 {
+		return false
+	}
+	d.become(s, signal.Unknown)
+	s.set(fell, true)
+	s.raw = value
+	return true
+}
+
 // become gives a series another kind.
 func (d *Detector) become(s *series, k signal.Kind) {
 	t := s.typ
+	rising := s.rising
 	s.restart()
 	s.typ = d.typeOf(k, t.role, t.unit, signal.Limit{}, false)
+	s.rising = rising
 }
 
 // pairQueue bounds the samples of one side of a pair that wait for the other: both come in the same batch, but all of one series before those

@@ -43,6 +43,7 @@ func All() []Suite {
 		anomaly(),
 		rca(),
 		changes(),
+		alerts(),
 		forecasts(),
 	}
 }

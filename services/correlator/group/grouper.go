@@ -2,6 +2,7 @@ package group
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/faultline-io/faultline/services/correlator/eventtime"
@@ -192,7 +193,8 @@ func (g *Grouper) Incidents() []*model.Incident {
 	return out
 }
 
-// Members returns the findings of an incident that are still followed, by onset and id: the search for the cause needs them whole.
+// Members returns the findings of an incident that are still followed and count, by onset and id: the search for the cause needs them whole. What
+// has no probability has that of its habit, see Weigh.
 func (g *Grouper) Members(id string) []model.Finding {
 	i := g.incidents[id]
 	if i == nil {
@@ -207,7 +209,27 @@ func (g *Grouper) Members(id string) []model.Finding {
 		}
 	}
 	slices.SortFunc(out, compareFindings)
-	return out
+	return g.Weigh(out)
+}
+
+// Weigh returns findings that came without a probability, as those of rules and logs do, with that of their habit: how likely it is to find the
+// signal in an hour anyway. So an alert that hardly ever comes says more than one that always does. Findings that are followed have the
+// probability that they had when they came. The slice is changed.
+func (g *Grouper) Weigh(fs []model.Finding) []model.Finding {
+	for n := range fs {
+		f := &fs[n]
+		if f.PValue > 0 {
+			continue
+		}
+		trouble := 0.0
+		if had := g.findings[f.ID]; had != nil {
+			trouble = had.TroubleMS
+		} else {
+			trouble, _ = g.memory.rates(cellOf(f), g.nowMS)
+		}
+		f.PValue = -math.Expm1(-trouble * float64(hour))
+	}
+	return fs
 }
 
 // Holder returns the incident that a finding is in, "" for none.

@@ -43,23 +43,29 @@ func (c *incident) explain() {
 			cell.w = cell.raw * left
 		}
 		for _, col := range [...]column{colLog, colStructure, colSelf} {
-			c.explainOwn(&n.cells[col], col, below)
+			c.explainOwn(v, col, below)
 		}
 	}
 }
 
 // explainOwn takes a part off a local column of a caller where a dependency has at least as much to answer for.
-func (c *incident) explainOwn(cell *cell, col column, below []int) {
+func (c *incident) explainOwn(v int, col column, below []int) {
+	cell := &c.nodes[v].cells[col]
 	if cell.raw <= 0 {
 		return
 	}
+	lead := &c.items[cell.items[0]]
 	most := 0.0
 	for _, u := range below {
 		d := &c.nodes[u]
 		w := max(d.cells[colLog].raw, d.cells[colStructure].raw, d.cells[colState].raw)
-		if col == colSelf {
-			// Work goes up while a call is waited for only where the wait is not measured.
-			w = d.cells[colSelf].raw
+		switch {
+		case col == colSelf:
+			// Work goes up while a call is waited for where the wait is not seen as such.
+			w = max(d.cells[colSelf].raw, cell.raw*c.waited(lead, v, u))
+		case col == colStructure && c.callOf(lead, u):
+			// The call that is missing is one of a dependency that is in trouble itself.
+			w = max(w, d.cells[colResource].raw, d.cells[colLatency].raw, d.cells[colErrors].raw)
 		}
 		if w > most {
 			most, cell.by = w, u
@@ -69,6 +75,28 @@ func (c *incident) explainOwn(cell *cell, col column, below []int) {
 	if most == 0 {
 		cell.by = -1
 	}
+}
+
+// waited returns the share of a change in self time that calls from v to u account for, as others measured them.
+func (c *incident) waited(self *item, v, u int) float64 {
+	most := 0.0
+	for _, col := range [...]column{colLatency, colGap} {
+		for _, i := range c.nodes[u].cells[col].items {
+			if b := &c.items[i]; b.from == v && b.node == u && b.w > seen {
+				most = max(most, b.delta()/max(self.delta(), 1e-12))
+			}
+		}
+	}
+	return min(1, max(0, (most-coveredFrom)/(coveredAt-coveredFrom)))
+}
+
+// callOf reports whether an event is a call of u.
+func (c *incident) callOf(it *item, u int) bool {
+	if it.win < 0 || it.beside == 0 {
+		return false
+	}
+	i, ok := c.byName[c.windows[it.win].Entity]
+	return ok && c.fold(i) == u && !c.isLog(it.win)
 }
 
 // below returns the dependencies that can be seen: those that are called, and behind those of them without telemetry what they call. A dependency that

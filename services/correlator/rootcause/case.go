@@ -250,6 +250,9 @@ func (c *incident) judge(i int, w *model.Window) item {
 		}
 	}
 	p := c.s.cut(w, c.OnsetMS, c.NowMS, c.cfg.HistoryMS)
+	if successByData(&w.Signal, role, p.before) {
+		it.role, it.rule = model.RoleSuccess, ruleOf(model.RoleSuccess, w.Signal.Unit)
+	}
 	it.d = c.s.deviate(p, it.rule, c.OnsetMS, c.NowMS)
 	c.step = max(c.step, min(p.step, maxStep))
 	it.seconds = float64(int64(it.d.after)*p.step) / 1000

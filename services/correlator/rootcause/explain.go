@@ -139,7 +139,7 @@ func (c *incident) namesakes(v int) []int {
 		return nil
 	}
 	for col := colResource; col < firstSymptom; col++ {
-		if len(n.cells[col].items) > 0 && col != colGap {
+		if col != colGap && slices.ContainsFunc(n.cells[col].items, func(i int) bool { return c.items[i].role != model.RoleOther }) {
 			return nil
 		}
 	}

@@ -97,7 +97,7 @@ func ruleOf(role model.Role, unit string) rule {
 	case model.RoleErrors:
 		r.column = colErrors
 	case model.RoleSuccess:
-		r.column, r.direction = colErrors, -1
+		r.column, r.direction, r.relative = colErrors, -1, 0
 	case model.RoleLatency:
 		r.column = colLatency
 	case model.RoleSelfTime:
@@ -177,4 +177,25 @@ func roleOf(s *model.SignalRef) model.Role {
 		return model.RoleTraffic
 	}
 	return s.Role
+}
+
+// successByData reports whether a share whose name says nothing is one of success: at least half of the time it is exactly a whole.
+func successByData(s *model.SignalRef, role model.Role, before []float64) bool {
+	if role != model.RoleOther && role != model.RoleUtilization || len(before) < minBefore || signal.Classify(s.Name, "", "") != model.RoleOther {
+		return false
+	}
+	top := 0.0
+	for _, v := range before {
+		top = max(top, v)
+	}
+	if top != 1 && top != 100 {
+		return false
+	}
+	whole := 0
+	for _, v := range before {
+		if v == top {
+			whole++
+		}
+	}
+	return 2*whole >= len(before)
 }

@@ -90,6 +90,11 @@ func newCase(in Input, cfg Config) *incident {
 		}
 	}
 	c.windows = slices.Clone(in.Windows)
+	for i := range c.windows {
+		w := &c.windows[i]
+		n := min(len(w.TimesMS), len(w.Values))
+		w.TimesMS, w.Values = w.TimesMS[:n], w.Values[:n]
+	}
 	slices.SortStableFunc(c.windows, compareWindows)
 	c.Findings = slices.Clone(in.Findings)
 	slices.SortFunc(c.Findings, func(a, b model.Finding) int {

@@ -141,7 +141,7 @@ func (c *incident) together(n int, list []event) {
 	}
 	c.items = append(c.items, item{win: missing.win, finding: -1, node: n, instance: n, from: -1, role: roleStructure, rule: ruleOf(roleStructure, ""), w: w,
 		beside: still.win + 1,
-		d: deviation{level: 1, low: 1, high: 1, value: missing.after / max(still.after, 1), z: w, dir: -1, p: bestP, onset: c.firstMiss(missing.win), before: int(missing.before), after: int(still.after)}})
+		d:      deviation{level: 1, low: 1, high: 1, value: missing.after / max(still.after, 1), z: w, dir: -1, p: bestP, onset: c.firstMiss(missing.win), before: int(missing.before), after: int(still.after)}})
 }
 
 // countsApart returns how much of two counts did not come in the same windows.

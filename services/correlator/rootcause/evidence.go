@@ -2,6 +2,7 @@ package rootcause
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/faultline-io/faultline/services/model"
 )
@@ -89,6 +90,10 @@ func (c *incident) speaksFor(i int) []model.Evidence {
 		}
 	}
 	c.strongest(list)
+	if items := n.cells[c.mainColumn(n)].items; len(items) > 0 && len(list) > 0 {
+		// What the candidate is named by comes first.
+		list = append([]int{items[0]}, slices.DeleteFunc(list, func(k int) bool { return k == items[0] })...)
+	}
 	for _, k := range list {
 		if len(out) >= keptEvidence {
 			break

@@ -197,6 +197,9 @@ func (c *incident) reaches(from, to int) bool {
 // covers returns the share in [0,1] of v's change in a column that u's change explains.
 func (c *incident) covers(v, u int, col column) float64 {
 	mine, theirs := &c.nodes[v].cells[col], &c.nodes[u].cells[col]
+	if c.nodes[u].cells[colState].raw >= troubleFrom {
+		return 1 // Who calls what is not there fails, and waits until it gives up.
+	}
 	most := 0.0
 	compared := false
 	for _, i := range mine.items {

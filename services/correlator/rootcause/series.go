@@ -60,7 +60,7 @@ func (s *scratch) cut(w *model.Window, onset, now, history int64) points {
 	prev := int64(math.MinInt64)
 	disturbed := 0
 	for i, t := range w.TimesMS {
-		if i >= len(w.Values) || t > now {
+		if t > now {
 			break
 		}
 		v := w.Values[i]

@@ -16,6 +16,8 @@ const (
 	// sameShare is how much of two counts must have come in the same windows, of two events that belong together: the past may hold another time when they
 	// came apart.
 	sameShare = 0.7
+	// maxSlots bounds the windows of the past that are compared, two hours of ten seconds each.
+	maxSlots = 720
 	// newCases is how often something never seen before must be seen.
 	newCases = 2
 )
@@ -24,8 +26,8 @@ const (
 type event struct {
 	win           int
 	before, after float64
-	// counts are by window of the past.
-	counts map[int64]float64
+	// counts are by window of the past, counted back from the onset.
+	counts []float64
 }
 
 // events finds what used to come together at an entity and does not any more, and lines that are new. Two events that were counted equally often, window
@@ -81,9 +83,10 @@ const perSecond = "1/s"
 // event turns rates back into counts.
 func (c *incident) event(i int) event {
 	w := &c.windows[i]
-	e := event{win: i, counts: make(map[int64]float64, len(w.TimesMS))}
+	e := event{win: i}
 	p := c.s.cut(w, c.OnsetMS, c.NowMS, c.cfg.HistoryMS)
-	seconds := float64(max(p.step, 1)) / 1000
+	step := max(p.step, 1)
+	seconds := float64(step) / 1000
 	for k, t := range w.TimesMS {
 		x := w.Values[k] * seconds
 		switch {
@@ -93,9 +96,14 @@ func (c *incident) event(i int) event {
 				continue
 			}
 			e.before += x
-			if x > 0 {
-				e.counts[t] = x
+			slot := int((c.OnsetMS - 1 - t) / step)
+			if slot >= maxSlots {
+				continue
 			}
+			for len(e.counts) <= slot { // The first sample is the furthest back: once.
+				e.counts = append(e.counts, make([]float64, slot+1-len(e.counts))...)
+			}
+			e.counts[slot] += x
 		default:
 			e.after += x
 		}
@@ -114,14 +122,20 @@ func (c *incident) together(n int, list []event) {
 			if a.before < minCases || c.isLog(a.win) != c.isLog(b.win) {
 				continue
 			}
-			apart := countsApart(a, b)
-			if apart > (1-sameShare)*(a.before+b.before) {
+			if math.Abs(a.before-b.before) > (1-sameShare)*(a.before+b.before) {
 				continue
 			}
 			pairs++
 			most, least := max(a.after, b.after), min(a.after, b.after)
+			if most-least <= 1 {
+				continue
+			}
+			apart := countsApart(a, b)
+			if apart > (1-sameShare)*(a.before+b.before) {
+				continue
+			}
 			// One more failure than was seen, as Laplace does; a request that the onset cuts in two is one as well.
-			q := max((max(math.Abs(a.before-b.before), apart/2)+1)/(max(a.before, b.before)+2), c.apartBefore(a, b))
+			q := max((max(math.Abs(a.before-b.before), apart/2)+1)/(max(a.before, b.before)+2), apartBefore(a, b))
 			if p := binomialTail(int(most-least-1), int(most), q); p < bestP {
 				bestP = p
 				best = [2]int{i, j}
@@ -147,15 +161,17 @@ func (c *incident) together(n int, list []event) {
 // countsApart returns how much of two counts did not come in the same windows.
 func countsApart(a, b *event) float64 {
 	apart := 0.0
-	for t, x := range a.counts {
-		apart += math.Abs(x - b.counts[t])
-	}
-	for t, x := range b.counts {
-		if _, ok := a.counts[t]; !ok {
-			apart += x
-		}
+	for i := range max(len(a.counts), len(b.counts)) {
+		apart += math.Abs(at(a.counts, i) - at(b.counts, i))
 	}
 	return apart
+}
+
+func at(counts []float64, i int) float64 {
+	if i < len(counts) {
+		return counts[i]
+	}
+	return 0
 }
 
 // stretch is how many windows of the past are compared with the time after the onset at once, apartQuantile which of these stretches stands for
@@ -166,25 +182,21 @@ const (
 )
 
 // apartBefore returns the share of cases that came apart in a stretch of the past: what comes in bursts is no coin.
-func (c *incident) apartBefore(a, b *event) float64 {
-	times := make([]int64, 0, len(a.counts)+len(b.counts))
-	for t := range a.counts {
-		times = append(times, t)
-	}
-	for t := range b.counts {
-		if _, ok := a.counts[t]; !ok {
-			times = append(times, t)
-		}
-	}
-	slices.Sort(times)
+func apartBefore(a, b *event) float64 {
 	var shares []float64
-	for i := 0; i+stretch <= len(times); i += stretch {
-		var x, y float64
-		for _, t := range times[i : i+stretch] {
-			x, y = x+a.counts[t], y+b.counts[t]
+	var x, y float64
+	n := 0
+	for i := range max(len(a.counts), len(b.counts)) {
+		p, q := at(a.counts, i), at(b.counts, i)
+		if p == 0 && q == 0 {
+			continue
 		}
-		if most := max(x, y); most >= minCases {
-			shares = append(shares, math.Abs(x-y)/most)
+		x, y = x+p, y+q
+		if n++; n == stretch {
+			if most := max(x, y); most >= minCases {
+				shares = append(shares, math.Abs(x-y)/most)
+			}
+			x, y, n = 0, 0, 0
 		}
 	}
 	slices.Sort(shares)

@@ -30,7 +30,11 @@ func (s *Server) Get(t *testing.T, path string) (int, []byte, error) {
 		t.Fatal(err)
 	}
 	req.SetBasicAuth("admin", s.Password(t))
-	resp, err := http.DefaultClient.Do(req)
+	client, err := s.client()
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

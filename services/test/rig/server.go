@@ -4,6 +4,8 @@ package rig
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -29,6 +31,7 @@ type Server struct {
 
 	bin  Binaries
 	args []string
+	tls  *http.Client // Trusts the server's own authority; nil without TLS, and until the authority is there.
 	cmd  *exec.Cmd
 	out  *output
 	done chan struct{} // Closed after the process ended.
@@ -73,6 +76,33 @@ func New(t *testing.T, bin Binaries, dir string, args ...string) *Server {
 		}
 	})
 	return s
+}
+
+// Secure turns TLS on, with the certificate that the server makes for itself. It is called before the start.
+func (s *Server) Secure() {
+	s.args = append(s.args, "--tls", "on")
+	s.URL, s.OTLPHTTP = strings.Replace(s.URL, "http:", "https:", 1), strings.Replace(s.OTLPHTTP, "http:", "https:", 1)
+}
+
+// Authority returns the file with the certificate that a sender over TLS must trust.
+func (s *Server) Authority() string { return filepath.Join(s.DataDir, "tls", "ca.pem") }
+
+// client returns what speaks to the server.
+func (s *Server) client() (*http.Client, error) {
+	if !strings.HasPrefix(s.URL, "https:") {
+		return http.DefaultClient, nil
+	}
+	if s.tls != nil {
+		return s.tls, nil
+	}
+	b, err := os.ReadFile(s.Authority())
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(b)
+	s.tls = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	return s.tls, nil
 }
 
 // Start prepares a server on dir, starts it and waits until it is ready.
@@ -128,7 +158,11 @@ func (s *Server) WaitReady(t *testing.T) {
 		if !s.running() {
 			t.Fatalf("the server ended (%s):\n%s", s.cmd.ProcessState, s.out.tail())
 		}
-		resp, err := http.Get(s.URL + "/-/ready")
+		client, err := s.client()
+		if err != nil {
+			return false, err.Error()
+		}
+		resp, err := client.Get(s.URL + "/-/ready")
 		if err != nil {
 			return false, err.Error()
 		}

@@ -27,6 +27,9 @@ type before struct {
 	store  storage.Queryable
 	// fired are the alerts that fired, by group and rule.
 	fired map[ruleKey][]firedAlert
+	// seen are the groups, by key, that this term has not evaluated yet; read is when all of this was read.
+	seen map[string]seen
+	read time.Time
 }
 
 // firedAlert is an alert that fired.
@@ -53,12 +56,12 @@ func readBefore(ctx context.Context, t *term) (*before, error) {
 	case <-viewCtx.Done():
 		return nil, errs.New(errs.KindOf(viewCtx.Err()), "read the state of rules: %w", viewCtx.Err())
 	}
-	b := &before{store: t.r.deps.Queryable, fired: map[ruleKey][]firedAlert{}}
-	now := time.Now()
+	b := &before{store: t.r.deps.Queryable, fired: map[ruleKey][]firedAlert{}, seen: map[string]seen{}, read: time.Now()}
 	for _, g := range view.Groups() {
+		b.seen[alertstate.GroupKey(g.File, g.Name)] = b.lastOf(g)
 		for _, r := range g.Rules {
 			for _, a := range r.Alerts {
-				b.add(g, r.Name, a, now)
+				b.add(g, r.Name, a)
 			}
 		}
 	}
@@ -69,13 +72,19 @@ func readBefore(ctx context.Context, t *term) (*before, error) {
 // held goes on as if somebody had looked all the time. Longer outages do not count, as in Prometheus.
 const takeoverTime = 30 * time.Second
 
-func (b *before) add(g *alertstate.Group, rule string, a alertstate.Alert, now time.Time) {
+// lastOf returns when a group was evaluated last.
+func (b *before) lastOf(g *alertstate.Group) seen {
+	outage := b.read.Sub(g.LastEvaluation)
+	return seen{at: g.LastEvaluation, short: outage > 0 && outage < takeoverTime+time.Duration(g.Interval*float64(time.Second))}
+}
+
+func (b *before) add(g *alertstate.Group, rule string, a alertstate.Alert) {
 	if a.ActiveAt == nil || (a.State != "pending" && a.State != "firing") {
 		return
 	}
 	at := g.LastEvaluation
-	if outage := now.Sub(at); outage > 0 && outage < takeoverTime+time.Duration(g.Interval*float64(time.Second)) {
-		at = now
+	if b.lastOf(g).short {
+		at = b.read
 	}
 	if a.State == "firing" {
 		key := ruleKey{alertstate.GroupKey(g.File, g.Name), rule}

@@ -38,7 +38,7 @@ type evaluator struct {
 	slots   chan struct{}
 	before  *before
 
-	// mu guards published.
+	// mu guards published and before.seen.
 	mu        sync.Mutex
 	published map[string]bool // Keys of the groups in force.
 }
@@ -73,8 +73,11 @@ func (e *evaluator) apply(files []string) error {
 	}
 	keys := map[string]bool{}
 	for _, g := range e.manager.RuleGroups() {
-		keys[alertstate.GroupKey(g.File(), g.Name())] = true
-		e.publish(g)
+		key := alertstate.GroupKey(g.File(), g.Name())
+		keys[key] = true
+		if !e.unseen(key) { // What the leader before published stays until there is more to say: we may die before that.
+			e.publish(g)
+		}
 	}
 	e.mu.Lock()
 	e.published = keys
@@ -112,14 +115,21 @@ func (e *evaluator) iterate(ctx context.Context, g *rules.Group, at time.Time) {
 		return // Somebody else may lead already.
 	}
 	ctx = context.WithValue(ctx, intervalKey{}, g.Interval())
+	last := e.firstTime(g)
+	moments := last.moments(g, at)
 	first := needsRestoring(g)
 	if first {
 		// The first evaluation only finds the alerts, so that their state from before can be given to them; the second one of the same
 		// moment is what counts. Prometheus waits an interval between the two, in which nothing can fire.
-		g.Eval(context.WithValue(ctx, rehearsalKey{}, true), at)
+		g.Eval(context.WithValue(ctx, rehearsalKey{}, true), moments[0])
+		if last.short {
+			at = e.before.read // As of then the alerts are known, so that no time is taken for an outage.
+		}
 		g.RestoreForState(at)
 	}
-	rules.DefaultEvalIterationFunc(ctx, g, at)
+	for _, t := range moments {
+		rules.DefaultEvalIterationFunc(ctx, g, t)
+	}
 	if first {
 		e.endGone(ctx, g)
 	}

@@ -34,7 +34,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	for _, pkg := range []string{"./cmd/faultline", "./cmd/faultline-gateway", "./cmd/faultline-query", "./test/natsserver"} {
+	for _, pkg := range []string{"./cmd/faultline", "./cmd/faultline-gateway", "./cmd/faultline-query", "./cmd/faultline-correlator", "./test/natsserver"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, filepath.Base(pkg)), pkg)
 		cmd.Dir, cmd.Env = filepath.Join(root, "services"), append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -18,7 +18,7 @@ func alerts() Suite {
 		Source: "TVDiag (github.com/WHU-AISE/TVDiag) as *_cases.jsonl with *_labels.jsonl, and AIT-LDS alerts (github.com/ait-aecid/aecid-alert-aggregation) as *_<host>.json with attack_phases.json, in one folder or by itself"}
 	s.Run = func(_ context.Context, o Options) (*Report, error) {
 		ao := adapters.Options{Renamer: quality.NewRenamer(o.Rename), NoMetadata: o.NoMetadata}
-		r := &Report{Suite: s.Name, Columns: []string{"case", "n", "HR@1", "HR@3", "HR@5", "Avg@5", "random HR@1", "count HR@1", "count Avg@5", "ms/case"}, Values: map[string]float64{}}
+		r := &Report{Suite: s.Name, Columns: []string{"case", "n", "HR@1", "HR@3", "HR@5", "Avg@5", "named HR@1", "random HR@1", "count HR@1", "count Avg@5", "ms/case"}, Values: map[string]float64{}}
 		causes, causesErr := adapters.AlertCauses(o.Dir, ao)
 		floods, floodsErr := adapters.AlertFloods(o.Dir, ao)
 		if causesErr != nil && floodsErr != nil {
@@ -28,7 +28,7 @@ func alerts() Suite {
 		for _, c := range floods {
 			alertFlood(r, quality.Flood(c))
 		}
-		r.Notes = append(r.Notes, "HR@k counts a verdict of \"unknown\" as wrong. \"count\" orders instances by how many of their metrics are in alert.")
+		r.Notes = append(r.Notes, "HR@k counts a verdict of \"unknown\" as wrong; \"named\" is HR@1 when a cause must be named. \"count\" orders instances by how many of their metrics are in alert.")
 		return r, nil
 	}
 	return s
@@ -45,7 +45,7 @@ func alertCauses(r *Report, cases []quality.CauseCase) {
 	var allCounted []int
 	add := func(name string, scores []quality.CauseScore, counted []int) {
 		c, n := quality.SumCauses(scores), quality.Rank(counted)
-		r.Add(name, c.N, c.AC1.String(), c.AC3.String(), c.AC5.String(), c.Avg5.String(), c.Chance, n.AC1.Mean, n.Avg5.Mean, c.MSPerCase)
+		r.Add(name, c.N, c.AC1.String(), c.AC3.String(), c.AC5.String(), c.Avg5.String(), c.ForcedAC1.String(), c.Chance, n.AC1.Mean, n.Avg5.Mean, c.MSPerCase)
 		r.Values[name+"_hr1"], r.Values[name+"_hr3"], r.Values[name+"_hr5"], r.Values[name+"_avg5"] = c.AC1.Mean, c.AC3.Mean, c.AC5.Mean, c.Avg5.Mean
 		r.Values[name+"_count_hr1"], r.Values[name+"_count_avg5"] = n.AC1.Mean, n.Avg5.Mean
 	}

@@ -72,13 +72,17 @@ func cellOf(f *model.Finding) uint64 {
 // intake takes what waited for the mark.
 func (g *Grouper) intake(v *vicinity) {
 	slices.SortFunc(g.pending, compareFindings)
+	var holders map[uint64]*incident
 	for i := range g.pending {
 		f := &g.pending[i]
 		if had := g.findings[f.ID]; had != nil {
 			g.update(had, f)
 			continue
 		}
-		g.take(f, v)
+		if holders == nil {
+			holders = g.holders()
+		}
+		g.take(f, holders, v)
 	}
 	g.pending = g.pending[:0]
 }
@@ -99,7 +103,7 @@ func (g *Grouper) update(had *finding, f *model.Finding) {
 }
 
 // take admits a new finding, and folds it into the incident that has its signal.
-func (g *Grouper) take(f *model.Finding, v *vicinity) {
+func (g *Grouper) take(f *model.Finding, holders map[uint64]*incident, v *vicinity) {
 	seen := f.SeenMS
 	if seen == 0 {
 		seen = g.nowMS
@@ -119,23 +123,28 @@ func (g *Grouper) take(f *model.Finding, v *vicinity) {
 	g.memory.learn(n.Cell, n.F.OnsetMS, g.nowMS)
 	g.findings[n.F.ID] = n
 	v.add(n)
-	g.fold(n, v)
+	g.fold(n, holders[n.Cell], v)
+}
+
+// holders returns for each signal the newest incident that has it and takes it back.
+func (g *Grouper) holders() map[uint64]*incident {
+	out := map[uint64]*incident{}
+	for _, i := range g.sorted() {
+		if !g.takesBack(i, g.nowMS) {
+			continue
+		}
+		for n := range i.Parts {
+			out[i.Parts[n].Cell] = i
+		}
+	}
+	return out
 }
 
 // fold puts a finding to the earlier ones of its signal, when those are in an incident that has not ended, or not long ago. What is held does
 // not fold: it must not wake an incident.
-func (g *Grouper) fold(n *finding, v *vicinity) {
+func (g *Grouper) fold(n *finding, best *incident, v *vicinity) {
 	g.holdOne(n, v)
-	if n.HeldBy != "" {
-		return
-	}
-	var best *incident
-	for _, i := range g.sorted() {
-		if i.part(n.Cell) != nil && g.takesBack(i, n.F.OnsetMS) {
-			best = i // The newest one.
-		}
-	}
-	if best == nil {
+	if n.HeldBy != "" || best == nil || !g.takesBack(best, n.F.OnsetMS) {
 		return
 	}
 	p := best.part(n.Cell)

@@ -151,7 +151,7 @@ func TestExpectedAtThisHourOfTheWeek(t *testing.T) {
 }
 
 func TestRejectionsTeach(t *testing.T) {
-	w := newWorld(t, shop).grow()
+	w := newWorld(t, append(slices.Clone(shop), calls("admin", "audit"))).grow()
 	open := func() bool {
 		f := errorShare(service("web"), w.now, .02)
 		w.say(f)

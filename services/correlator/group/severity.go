@@ -20,7 +20,7 @@ const (
 // everybody who does more than one click.
 const (
 	someFail, manyFail  = 0.01, 0.05
-	slower, muchSlower  = 1.5, 5.0
+	slower, muchSlower  = 2.0, 5.0
 	moreErrors          = 3.0 // Times as many, where the share is not known.
 	leastSlowS          = 0.02
 	full                = 0.99
@@ -56,7 +56,7 @@ func (e effect) opens(f *finding) bool {
 func effectOf(f *finding, v *vicinity) effect {
 	e := effect{kind: f.F.Kind, why: phrase(&f.F)}
 	owner := v.owner(f.F.Entity)
-	entry := v.entry(owner)
+	at := v.place(owner)
 	switch f.F.Kind {
 	case model.FindingAlert:
 		e.alert, e.level = true, alertLevel(&f.F)
@@ -71,25 +71,39 @@ func effectOf(f *finding, v *vicinity) effect {
 	}
 	switch f.F.Signal.Role {
 	case model.RoleErrors, model.RoleSuccess:
-		e.failing(&f.F, entry)
+		e.failing(&f.F)
 	case model.RoleLatency:
-		e.slowed(&f.F, entry)
+		e.slowed(&f.F)
 	case model.RoleState:
 		if f.F.Direction < 0 {
-			return silence(f, e, v) // Not up, not ready.
+			e.level = inFull // Not up, not ready.
+			if f.F.Entity != owner && v.parts(owner) > 1 {
+				e.level = reserve
+			}
 		}
 	}
+	e.seen(at)
 	if f.F.Kind == model.FindingLimit && e.level < inPart {
 		e.level = limited(&f.F)
 	}
-	if e.level >= inPart && entry {
+	if e.level >= inPart && at == entry {
 		e.why += "; users come in here"
 	}
 	return e
 }
 
+// seen takes into account who sees an effect: inside a system others may do without, and where no calls are seen it is not known who does.
+func (e *effect) seen(at place) {
+	switch {
+	case at == inside:
+		e.level = min(e.level, reserve)
+	case at == unknown:
+		e.level = max(e.level-1, min(e.level, reserve))
+	}
+}
+
 // failing sets the effect of requests that fail.
-func (e *effect) failing(f *model.Finding, entry bool) {
+func (e *effect) failing(f *model.Finding) {
 	value, known := share(f, f.Value)
 	usual, _ := share(f, f.Expected)
 	if known {
@@ -106,13 +120,10 @@ func (e *effect) failing(f *model.Finding, entry bool) {
 	} else if f.Direction > 0 && (f.Expected <= 0 || f.Value >= moreErrors*f.Expected) {
 		e.level = inPart
 	}
-	if !entry {
-		e.level = min(e.level, reserve)
-	}
 }
 
 // slowed sets the effect of requests that take longer.
-func (e *effect) slowed(f *model.Finding, entry bool) {
+func (e *effect) slowed(f *model.Finding) {
 	if f.Expected <= 0 || f.Direction < 0 {
 		return
 	}
@@ -126,21 +137,16 @@ func (e *effect) slowed(f *model.Finding, entry bool) {
 	case e.slow >= slower:
 		e.level = inPart
 	}
-	if !entry {
-		e.level = min(e.level, reserve)
-	}
 }
 
-// silence returns the effect of something that is not heard of, or not up: a whole entry point is gone, or a part of something, or a host.
+// silence returns the effect of something that is not heard of. It may work and only not tell, so that this alone is never the worst.
 func silence(f *finding, e effect, v *vicinity) effect {
 	owner := v.owner(f.F.Entity)
 	switch {
 	case f.F.Signal.Name != "" && f.F.Signal.Role != model.RoleState && f.F.Signal.Role != model.RoleTraffic:
-		return e // One signal of many.
-	case f.F.Entity != owner && v.parts(owner) > 1:
-		e.level = reserve
-	case v.entry(owner):
-		e.level, e.why = inFull, e.why+"; users come in here"
+		// One signal of many.
+	case v.place(owner) == entry && (f.F.Entity == owner || v.parts(owner) <= 1):
+		e.level, e.why = inPart, e.why+"; users come in here"
 	default:
 		e.level = reserve
 	}
@@ -251,11 +257,11 @@ func assess(fs []*finding, v *vicinity) impact {
 		raise(model.SeverityHigh, count(len(ill), "service")+" show symptoms")
 	}
 	if len(gone) >= manyHosts {
-		raise(model.SeverityCritical, count(len(gone), "host")+" are gone")
+		raise(model.SeverityHigh, count(len(gone), "host")+" are not heard of")
 	}
 	for _, owner := range sortedEntities(goneParts) {
 		if n, all := len(goneParts[owner]), v.parts(owner); n >= 2 && float64(n) >= halfGone*float64(all) {
-			raise(model.SeverityHigh, count(n, "instance")+" of "+owner.Name+" are gone")
+			raise(model.SeverityHigh, count(n, "instance")+" of "+owner.Name+" are not heard of")
 		}
 	}
 	return m

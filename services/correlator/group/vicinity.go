@@ -16,8 +16,10 @@ const (
 
 // vicinity answers what is near, from the topology of the moment and from what the labels of findings say themselves. It lives for one mark.
 type vicinity struct {
-	graph Graph
-	own   map[model.Entity][]model.Edge
+	graph    Graph
+	findings map[uint64]*finding
+	// own is made when it is first asked for: most marks bring nothing.
+	own map[model.Entity][]model.Edge
 	// What was worked out already.
 	all  map[model.Entity][]model.Edge
 	near map[model.Entity]map[model.Entity]step
@@ -31,9 +33,14 @@ type step struct {
 }
 
 func newVicinity(graph Graph, fs map[uint64]*finding) *vicinity {
-	v := &vicinity{graph: graph, own: map[model.Entity][]model.Edge{}, all: map[model.Entity][]model.Edge{}, near: map[model.Entity]map[model.Entity]step{}}
-	all := make([]*finding, 0, len(fs))
-	for _, f := range fs {
+	return &vicinity{graph: graph, findings: fs, all: map[model.Entity][]model.Edge{}, near: map[model.Entity]map[model.Entity]step{}}
+}
+
+// learn takes what the labels of all findings say.
+func (v *vicinity) learn() {
+	v.own = map[model.Entity][]model.Edge{}
+	all := make([]*finding, 0, len(v.findings))
+	for _, f := range v.findings {
 		if len(f.Edges) > 0 {
 			all = append(all, f)
 		}
@@ -42,11 +49,13 @@ func newVicinity(graph Graph, fs map[uint64]*finding) *vicinity {
 	for _, f := range all {
 		v.add(f)
 	}
-	return v
 }
 
 // add takes what the labels of a finding say.
 func (v *vicinity) add(f *finding) {
+	if v.own == nil {
+		return // It will be there when all are.
+	}
 	for _, e := range f.Edges {
 		for _, end := range []model.Entity{e.From, e.To} {
 			if len(v.own[end]) < crowded && !slices.Contains(v.own[end], e) {
@@ -60,6 +69,9 @@ func (v *vicinity) add(f *finding) {
 
 // edges returns all edges at an entity.
 func (v *vicinity) edges(e model.Entity) []model.Edge {
+	if v.own == nil {
+		v.learn()
+	}
 	if out, ok := v.all[e]; ok {
 		return out
 	}
@@ -150,30 +162,34 @@ func (v *vicinity) owner(e model.Entity) model.Entity {
 	return e
 }
 
-// entry says whether users come in at a service: nobody that we see calls it, or somebody from outside does. What takes its work from a queue is
-// no entry.
-func (v *vicinity) entry(e model.Entity) bool {
+// place is where an entity stands as users see it.
+type place int
+
+const (
+	inside  place = iota // Others call it.
+	unknown              // No calls are seen at all.
+	entry                // Users come in here.
+)
+
+// place says whether users come in at an entity: nobody that we see calls it though it calls others, or somebody from outside does. What takes its
+// work from a queue is no entry. Where no calls are seen, nothing is known.
+func (v *vicinity) place(e model.Entity) place {
 	if e.Kind != model.KindService && e.Kind != model.KindInstance {
-		return false
+		return inside
 	}
-	entry := true
+	out := unknown
 	for _, edge := range v.edges(e) {
 		switch {
-		case edge.Kind != model.EdgeCalls:
+		case edge.Kind != model.EdgeCalls || edge.From == edge.To:
 		case edge.To == e && edge.From.Kind == model.KindExternal:
-			return true
-		case edge.To == e && edge.From != e:
-			entry = false
-		case edge.From == e && edge.To.Kind == model.KindQueue:
-			entry = false
+			return entry
+		case edge.To == e, edge.To.Kind == model.KindQueue:
+			out = inside
+		case out == unknown:
+			out = entry
 		}
 	}
-	return entry
-}
-
-// needed says whether something hangs on an entity.
-func (v *vicinity) needed(e model.Entity) bool {
-	return slices.ContainsFunc(v.edges(e), func(edge model.Edge) bool { return edge.To == e && edge.Kind != model.EdgePartOf })
+	return out
 }
 
 // parts returns how many parts a service has.

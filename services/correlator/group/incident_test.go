@@ -282,3 +282,20 @@ func TestStormIsBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestForecastsOpenWhenNear(t *testing.T) {
+	for score, want := range map[float64]int{4: 0, 6: 1, model.MaxScore: 1} {
+		w := newWorld(t, shop).grow()
+		f := finding(host("n2"), "filesystem_utilization", model.RoleUtilization, w.now)
+		f.Kind, f.Score, f.Confidence, f.PValue, f.Text = model.FindingForecast, score, .8, .2, "/data of n2 is full tomorrow at 08:00"
+		w.say(f)
+		w.pass(minute)
+		l := w.live()
+		if len(l) != want {
+			t.Fatalf("score %v: %d incidents", score, len(l))
+		}
+		if want == 1 && (l[0].Severity != model.SeverityMedium || l[0].PagedMS != 0 || l[0].Title != "n2: "+f.Text) {
+			t.Errorf("%s %d %q", l[0].Severity, l[0].PagedMS, l[0].Title)
+		}
+	}
+}

@@ -45,8 +45,10 @@ func (e effect) opens(f *finding) bool {
 		return f.Surprise >= plainSurprise || e.alert && f.Surprise > 0
 	case e.level == inPart:
 		return f.Surprise >= usersSurprise
+	case e.kind == model.FindingForecast && e.level == reserve:
+		return f.Surprise >= 0.1 // Its probability is that of its date. Two rejections are enough.
 	case e.level == reserve:
-		alone := e.alert || e.kind == model.FindingLimit || e.kind == model.FindingForecast
+		alone := e.alert || e.kind == model.FindingLimit
 		return alone && f.Surprise >= usersSurprise
 	}
 	return false
@@ -200,9 +202,12 @@ func seconds(unit string) (float64, bool) {
 	return 0, false
 }
 
-// near says whether what is foretold comes soon: within a day, by the finding's own band of dates if it has one (unix milliseconds in Low and High),
-// and by its score otherwise.
-func near(f *model.Finding) bool { return f.Confidence >= 0.5 }
+// nearScore is the score of a forecast whose date is a day away, on the forecasts' own scale: MaxScore at an hour, in proportion further away, 3
+// at the end of what is warned of.
+const nearScore = 3 + (model.MaxScore-3)/24.0
+
+// near says whether what is foretold comes soon, and is likely enough.
+func near(f *model.Finding) bool { return f.Score >= nearScore && f.Confidence >= 0.5 }
 
 // impact is what an incident means, worked out from its findings.
 type impact struct {

@@ -9,7 +9,9 @@ func (d *Detector) step(s *series, ms int64, x float64) {
 	dt := float64(ms - s.stepMS)
 	if s.stepMS == 0 {
 		dt = math.Max(float64(s.gapMS), judgeMS)
-		s.firstMS = ms
+		if s.firstMS == 0 {
+			s.firstMS = ms
+		}
 	}
 	s.stepMS = ms
 	s.ring.add(ms, x, s.gapMS)
@@ -154,7 +156,7 @@ func (d *Detector) season(s *series, ms int64, x, y, floor, dt float64) {
 		return
 	}
 	if s.season == nil {
-		if ms-s.firstMS < seasonAfterMS && s.gapMS < seasonAfterMS/seasonAfter {
+		if ms-s.firstMS < seasonAfterMS && s.gapMS < seasonAfterMS/seasonAfter || ms/dayMS < int64(s.untilDay) {
 			return
 		}
 		s.season = &season{}
@@ -169,6 +171,10 @@ func (d *Detector) season(s *series, ms int64, x, y, floor, dt float64) {
 	}
 	if s.season.learn(ms, x, without, 8*spread, dt) {
 		d.reseason(s, ms, x)
+	}
+	if z := s.season; !z.active && z.judged > seasonTrial {
+		s.season = nil // It does not pay; later it may.
+		s.untilDay = uint16(ms/dayMS + seasonAgain + int64(s.src.ID%seasonAgain))
 	}
 }
 

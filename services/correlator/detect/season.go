@@ -15,7 +15,7 @@ const dayBins = 48
 // A profile is used when it takes away a good part of the residual, and dropped when it does not any more. Between the two is
 // hysteresis, since a change costs: levels start anew.
 const (
-	seasonGain = 0.6
+	seasonGain = 0.7
 	seasonLoss = 0.95
 )
 
@@ -23,6 +23,10 @@ const (
 const (
 	seasonAfter   = 20
 	seasonAfterMS = 2 * hourMS
+	// seasonTrial is how many days a profile has to show that it pays, seasonAgain how many days later it is tried again: then and up to as many
+	// days more, so that not all series do it at once.
+	seasonTrial = 21
+	seasonAgain = 14
 )
 
 // season is the profile of a series over the day and, where that pays too, over the hours of the week. It keeps a level of its own, so

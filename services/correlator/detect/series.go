@@ -60,6 +60,7 @@ type series struct {
 	peerDev  float32
 	metadata uint32 // Version of the metadata that typ was made with.
 	heldN    uint16
+	untilDay uint16 // Day since 1970 before which no profile is tried again.
 	peerN    uint8
 	peerOff  uint8
 	hotWay   uint8
@@ -242,6 +243,7 @@ func (s *series) code(c *codec) {
 		c.f32(v)
 	}
 	c.u16(&s.heldN)
+	c.u16(&s.untilDay)
 	for _, v := range []*uint8{&s.peerN, &s.peerOff, &s.hotWay, &s.calm, &s.rising, (*uint8)(&s.flags)} {
 		c.u8(v)
 	}

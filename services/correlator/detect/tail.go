@@ -32,6 +32,7 @@ const (
 	tailLight       = 1.2
 	tailExcess      = 0.30 // Mean excess before anything is known.
 	tailPriorWeight = 10
+	tailExact       = 20 // With as many past scores as high there is nothing to extrapolate.
 )
 
 // tail is the distribution of a series' own past scores: counts by bin, forgetting. It is conformal where there is data, and is
@@ -102,7 +103,7 @@ func (t *tail) p(z float64, logs *binLogs) float64 {
 		above += int(t.bins[i])
 	}
 	need := max(4, int(t.n)/33)
-	if above >= need {
+	if above >= min(need, tailExact) {
 		return (float64(above) + 1) / n
 	}
 	// Two places of the tail: the highest bin such that enough scores are in it or above, and one with five times as many.
@@ -134,7 +135,7 @@ func (t *tail) p(z float64, logs *binLogs) float64 {
 	tailP := math.Exp(tailMix*weibull + (1-tailMix)*pareto)
 	// What was as high before, or nearly, happens as often as it happened, whatever the tail says.
 	again := above
-	if b > 0 {
+	if b > 0 && above+int(t.bins[b-1]) < tailExact {
 		again += int(t.bins[b-1])
 	}
 	return math.Max(tailP, math.Max(float64(again)/n, 1e-15))

@@ -83,6 +83,9 @@ func full(unit string) float64 {
 // milliseconds or a tenth, a twentieth of a size. Where the unit is not known there is only a share of the level.
 func NormOf(role model.Role, unit string) Norm {
 	whole, sec := full(unit), second(unit)
+	if role == model.RoleQueue && sec > 0 {
+		role = model.RoleLatency // How long something waits, not how much.
+	}
 	switch role {
 	case model.RoleLatency, model.RoleSelfTime, model.RoleGap:
 		return Norm{Bad: 1, FloorAbs: 0.02 * sec, FloorRel: 0.10, RelMost: 0.5, EffectAbs: 0.002 * sec, EffectRel: 0.5}

@@ -37,3 +37,76 @@ func TestClassify(t *testing.T) {
 	f("log_lines_per_second", "gauge", "1/s", model.RoleLog)
 	f("log_unusual_sequences_ratio", "gauge", "1", model.RoleLog)
 }
+
+func TestKindOf(t *testing.T) {
+	f := func(name, typ string, want signal.Kind) {
+		t.Helper()
+		if got := signal.KindOf(name, typ); got != want {
+			t.Errorf("%s (%s) is %d, want %d", name, typ, got, want)
+		}
+	}
+	f("http_requests_total", "", signal.Counter)
+	f("http_requests", "counter", signal.Counter)
+	f("took_seconds_bucket", "", signal.Bucket)
+	f("took_seconds_sum", "histogram", signal.Sum)
+	f("took_seconds_count", "summary", signal.Count)
+	f("system_process_count", "gauge", signal.Gauge)
+	f("system_process_count", "", signal.Unknown)
+	f("process_start_time_seconds", "gauge", signal.Constant)
+	f("build_info", "gauge", signal.Constant)
+	f("n3k9x", "", signal.Unknown)
+}
+
+func TestOf(t *testing.T) {
+	f := func(name, label, value string, want model.Role) {
+		t.Helper()
+		if got := signal.Of(name, []model.Label{{Name: label, Value: value}}, "counter", ""); got != want {
+			t.Errorf("%s{%s=%q} is %s, want %s", name, label, value, got, want)
+		}
+	}
+	f("http_requests_total", "code", "503", model.RoleErrors)
+	f("http_requests_total", "code", "200", model.RoleTraffic)
+	f("http_requests_total", "outcome", "error", model.RoleErrors)
+	f("http_requests_total", "path", "500", model.RoleTraffic)
+}
+
+func TestLimitOf(t *testing.T) {
+	f := func(name, unit string, want float64, labels ...model.Label) {
+		t.Helper()
+		l, ok := signal.LimitOf(name, labels, signal.Of(name, labels, "gauge", unit), unit)
+		if ok != (want >= 0) || ok && l.Reached != want {
+			t.Errorf("%s %v: %v %+v, want %g", name, labels, ok, l, want)
+		}
+	}
+	state := func(v string) model.Label { return model.Label{Name: "state", Value: v} }
+	f("system_cpu_utilization_ratio", "1", 0.95, state("user"))
+	f("system_cpu_utilization_ratio", "1", 0.05, state("idle"))
+	f("system_memory_utilization_ratio", "1", 0.95, state("used"))
+	f("system_memory_utilization_ratio", "1", -1, state("free"))
+	f("system_memory_utilization_ratio", "1", -1, state("cached"))
+	f("system_filesystem_utilization_ratio", "1", 0.95, state("used"))
+	f("system_filesystem_utilization_ratio", "1", -1, model.Label{Name: "type", Value: "squashfs"})
+	f("cpu_usage_percent", "%", 95)
+	f("request_error_ratio", "1", 0.05)
+	f("success_rate", "%", 95)
+	f("up", "", 0)
+	f("queue_length", "", -1)
+}
+
+func TestNormOf(t *testing.T) {
+	n := signal.NormOf(model.RoleLatency, "s")
+	for _, c := range []struct{ level, floor float64 }{{0.0005, 0.00025}, {0.1, 0.02}, {2, 0.2}} {
+		if got := n.Floor(c.level); got < c.floor*0.999 || got > c.floor*1.001 {
+			t.Errorf("the floor at %g s is %g, want %g", c.level, got, c.floor)
+		}
+	}
+	if a, b := n.Floor(0.1), signal.NormOf(model.RoleLatency, "ms").Floor(100); b < 999*a || b > 1001*a {
+		t.Errorf("the floor is %g s and %g ms", a, b)
+	}
+	if n.Bad != 1 || signal.NormOf(model.RoleSuccess, "%").Bad != -1 || signal.NormOf(model.RoleTraffic, "").Bad != 0 {
+		t.Error("directions that are bad")
+	}
+	if signal.NormOf(model.RoleQueue, "s") != n {
+		t.Error("a time to wait is a latency")
+	}
+}

@@ -16,7 +16,7 @@ func changes() Suite {
 		if err != nil {
 			return nil, &errs.Error{Kind: errs.NotFound, Err: err, Hint: s.Source}
 		}
-		r := causeReport(s.Name, cases)
+		r := causeReport(s.Name, cases, o)
 		r.Notes = append(r.Notes, "AC@k is the hit rate HR@k of the changed service among the services that were changed; verdicts are asked for five minutes after the detection.")
 		return r, nil
 	}

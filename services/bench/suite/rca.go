@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -38,7 +37,7 @@ func rca() Suite {
 		if len(cases) == 0 {
 			return nil, errs.WithHint(errs.NotFound, s.Source, "no cases: %s", strings.Join(problems, "; "))
 		}
-		r := causeReport(s.Name, cases)
+		r := causeReport(s.Name, cases, o)
 		r.Notes = append(r.Notes,
 			"AC@k counts a verdict of \"unknown\" as wrong; \"named\" is AC@1 when a cause must be named. \"signal\" needs the right entity with the right signal; \"quiet right\" is the share of quiet windows without a cause.",
 		)
@@ -48,13 +47,13 @@ func rca() Suite {
 }
 
 // causeReport runs cases and sums up by system and fault.
-func causeReport(name string, cases []quality.CauseCase) *Report {
+func causeReport(name string, cases []quality.CauseCase, o Options) *Report {
 	r := &Report{Suite: name, Columns: causeColumns, Values: map[string]float64{}}
 	groups := map[[2]string][]quality.CauseScore{}
 	for _, c := range cases {
 		sc := quality.Cause(c, rootcause.Default())
-		if os.Getenv("FAULTLINE_BENCH_VERBOSE") != "" {
-			explainScore(c, sc)
+		if o.Explain && o.Progress != nil {
+			explainScore(o.Progress, c, sc)
 		}
 		for _, k := range [][2]string{{c.System, c.Fault}, {c.System, "all"}, {"all", "all"}} {
 			groups[k] = append(groups[k], sc)
@@ -88,16 +87,16 @@ func causeReport(name string, cases []quality.CauseCase) *Report {
 	return r
 }
 
-// explainScore writes one verdict to the standard error, for work on the scorer.
-func explainScore(c quality.CauseCase, s quality.CauseScore) {
-	fmt.Fprintf(os.Stderr, "\n== %s %s %s truth=%v place=%d forced=%d unknown=%v\n   %s\n", c.Name, c.System, c.Fault, c.Truth, s.Place, s.Forced, s.Unknown, s.Verdict.Sentence)
+// explainScore tells one verdict with its evidence.
+func explainScore(tell func(string), c quality.CauseCase, s quality.CauseScore) {
+	tell(fmt.Sprintf("\n== %s %s %s truth=%v place=%d forced=%d unknown=%v\n   %s", c.Name, c.System, c.Fault, c.Truth, s.Place, s.Forced, s.Unknown, s.Verdict.Sentence))
 	for i, x := range s.Verdict.Candidates {
-		fmt.Fprintf(os.Stderr, "   %d. %s score %.2f conf %.2f %s: %s\n", i+1, x.Entity.Name, x.Score, x.Confidence, x.Kind, x.Why)
+		tell(fmt.Sprintf("   %d. %s score %.2f conf %.2f %s: %s", i+1, x.Entity.Name, x.Score, x.Confidence, x.Kind, x.Why))
 		for _, e := range x.For {
-			fmt.Fprintf(os.Stderr, "        + %s\n", e.Text)
+			tell("        + " + e.Text)
 		}
 		for _, e := range x.Against {
-			fmt.Fprintf(os.Stderr, "        - %s\n", e.Text)
+			tell("        - " + e.Text)
 		}
 	}
 }

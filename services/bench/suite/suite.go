@@ -22,6 +22,8 @@ type Options struct {
 	Only string
 	// Details says of each case what was found (suite scenarios).
 	Details bool
+	// Explain tells every single answer through Progress, where a suite has that.
+	Explain bool
 	// Progress takes a line now and then.
 	Progress func(string)
 }

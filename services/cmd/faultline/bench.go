@@ -44,6 +44,7 @@ func benchCommand() *cobra.Command {
 	brain.Flags().BoolVar(&o.NoMetadata, "no-metadata", false, "leave out types and units of metrics")
 	brain.Flags().StringVar(&o.Only, "only", "", "cases by name or tag, separated by commas (suite scenarios)")
 	brain.Flags().BoolVar(&o.Details, "details", false, "say of each case what was found (suite scenarios)")
+	brain.Flags().BoolVar(&o.Explain, "explain", false, "write every answer with its evidence to the standard error, where the suite has answers")
 	brain.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	_ = brain.RegisterFlagCompletionFunc("suite", cobra.FixedCompletions(suiteNames(), cobra.ShellCompDirectiveNoFileComp))
 	bench.AddCommand(brain)

@@ -1,6 +1,7 @@
 package rootcause
 
 import (
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -84,13 +85,14 @@ func logQL(e model.Entity, s *model.SignalRef) string {
 	return sel + " |> " + strconv.Quote(slot.ReplaceAllString(text, "<_>"))
 }
 
-// changesQuery names the changes of a service or host in the REST API.
+// changesQuery returns the parameters of GET /api/v1/changes that list the changes of the same service or host.
 func changesQuery(ch *model.Change) string {
+	v := url.Values{}
 	switch {
 	case ch.Service != "":
-		return "service=" + strconv.Quote(ch.Service)
+		v.Set("service", ch.Service)
 	case ch.Host != "":
-		return "host=" + strconv.Quote(ch.Host)
+		v.Set("host", ch.Host)
 	}
-	return "id=" + strconv.Quote(ch.ID)
+	return v.Encode()
 }

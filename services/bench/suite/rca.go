@@ -46,21 +46,27 @@ func rca() Suite {
 	return s
 }
 
-// causeReport runs cases and sums up by system and fault.
-func causeReport(name string, cases []quality.CauseCase, o Options) *Report {
-	r := &Report{Suite: name, Columns: causeColumns, Values: map[string]float64{}}
-	groups := map[[2]string][]quality.CauseScore{}
-	for _, c := range cases {
-		sc := quality.Cause(c, rootcause.Default())
-		if o.Explain && o.Progress != nil {
-			explainScore(o.Progress, c, sc)
-		}
-		for _, k := range [][2]string{{c.System, c.Fault}, {c.System, "all"}, {"all", "all"}} {
-			groups[k] = append(groups[k], sc)
-		}
+// causeTable adds up scores by system and fault.
+type causeTable struct {
+	name   string
+	groups map[[2]string][]quality.CauseScore
+}
+
+func newCauseReport(name string) *causeTable {
+	return &causeTable{name, map[[2]string][]quality.CauseScore{}}
+}
+
+func (t *causeTable) add(s quality.CauseScore) {
+	for _, k := range [][2]string{{s.System, s.Fault}, {s.System, "all"}, {"all", "all"}} {
+		t.groups[k] = append(t.groups[k], s)
 	}
-	keys := make([][2]string, 0, len(groups))
-	for k := range groups {
+}
+
+// report writes the table, sums last.
+func (t *causeTable) report() *Report {
+	r := &Report{Suite: t.name, Columns: causeColumns, Values: map[string]float64{}}
+	keys := make([][2]string, 0, len(t.groups))
+	for k := range t.groups {
 		keys = append(keys, k)
 	}
 	last := func(s string) string {
@@ -73,7 +79,7 @@ func causeReport(name string, cases []quality.CauseCase, o Options) *Report {
 		return cmp.Or(strings.Compare(last(a[0]), last(b[0])), strings.Compare(last(a[1]), last(b[1])))
 	})
 	for _, k := range keys {
-		c := quality.SumCauses(groups[k])
+		c := quality.SumCauses(t.groups[k])
 		some := func(i quality.Interval) string {
 			if i.N == 0 {
 				return ""
@@ -85,6 +91,19 @@ func causeReport(name string, cases []quality.CauseCase, o Options) *Report {
 		r.Values[p+"ac1"], r.Values[p+"ac3"], r.Values[p+"avg5"], r.Values[p+"specificity"] = c.AC1.Mean, c.AC3.Mean, c.Avg5.Mean, c.Specificity.Mean
 	}
 	return r
+}
+
+// causeReport runs cases and sums up by system and fault.
+func causeReport(name string, cases []quality.CauseCase, o Options) *Report {
+	t := newCauseReport(name)
+	for _, c := range cases {
+		sc := quality.Cause(c, rootcause.Default())
+		if o.Explain && o.Progress != nil {
+			explainScore(o.Progress, c, sc)
+		}
+		t.add(sc)
+	}
+	return t.report()
 }
 
 // explainScore tells one verdict with its evidence.

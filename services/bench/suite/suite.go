@@ -46,6 +46,7 @@ func All() []Suite {
 		rca(),
 		changes(),
 		alerts(),
+		k8s(),
 		forecasts(),
 	}
 }

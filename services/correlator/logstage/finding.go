@@ -29,8 +29,16 @@ type novelty struct {
 	open           int // Findings of new templates.
 }
 
+// newMostP is the chance up to which a new template is news.
+const newMostP = 0.05
+
 // noveltyDecay halves the memory in eight hours of ten-second windows.
 const noveltyDecay = 0.99976
+
+// knew credits windows that were heard before this stage was there.
+func (n *novelty) knew(windows float64) {
+	n.windows = max(n.windows, min(windows, 1/(1-noveltyDecay)))
+}
 
 func (n *novelty) window() {
 	n.fresh *= noveltyDecay
@@ -46,11 +54,12 @@ func (n *novelty) chance() float64 {
 // novel sees to a template that an entity has for the first time.
 func (s *Stage) novel(e *entity, k *kind, ms int64, late bool) {
 	p := e.novelty.chance()
-	settled := ms-e.firstMS >= s.cfg.SettleMS
+	heard := int64(e.novelty.windows) * s.cfg.WindowMS
+	settled := heard >= s.cfg.SettleMS-s.cfg.WindowMS
 	if settled { // What comes first of all is no measure of what comes later.
 		e.novelty.fresh++
 	}
-	if !settled || late || e.novelty.open >= s.cfg.MaxFindings {
+	if !settled || late || p > newMostP || e.novelty.open >= s.cfg.MaxFindings {
 		k.old = true
 		return
 	}
@@ -59,7 +68,7 @@ func (s *Stage) novel(e *entity, k *kind, ms int64, late bool) {
 	f.Direction, f.Value, f.PValue, f.Score = 1, 1, p, min(spreads(p), model.MaxScore)
 	// How much a line means is mostly said by its severity: a new line of talk after a new version is no trouble.
 	f.Confidence = [classes]float64{0.25, 0.6, 0.9}[classOf(k.severity)] * (1 - p)
-	f.HistoryMS = ms - e.firstMS
+	f.HistoryMS = heard
 	f.Text = fmt.Sprintf("%s wrote a kind of line that it had not written in %s: %s", e.entity.Name, duration(f.HistoryMS), text)
 	k.finding = f
 	e.novelty.open++

@@ -146,7 +146,7 @@ func (k *kind) take(was *kind) {
 	k.gaps.take(&was.gaps)
 }
 
-// admit sees to what follows from a new shape once all templates are settled: is the kind new, and does it get a series.
+// admit sees to what follows from a new shape once all templates are settled: is the kind new.
 func (s *Stage) admit(sh *shape) {
 	sh.example = ""
 	e, k := sh.entity, sh.kind
@@ -164,9 +164,6 @@ func (s *Stage) admit(sh *shape) {
 		s.novel(e, k, ms, sh.late)
 	}
 	sh.late = false
-	if k.labels == nil {
-		s.series(e, k)
-	}
 }
 
 // series gives a kind a series of its own while there is room for one.

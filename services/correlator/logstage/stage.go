@@ -23,7 +23,8 @@ import (
 type Config struct {
 	// WindowMS is the length of a window, ten seconds as for spans.
 	WindowMS int64
-	// SettleMS is how long an entity is listened to before a template that is new counts as such.
+	// SettleMS is how long an entity is listened to before a template that is new counts as such. What counts is time that was listened to, not how
+	// old the oldest line is: a file that is read from its beginning says nothing about how often something new comes.
 	SettleMS int64
 	// MaxEntities bounds entities, MaxShapes the shapes of one; lines beyond are counted as "other".
 	MaxEntities, MaxShapes int
@@ -303,6 +304,7 @@ func (s *Stage) Adopt(who model.Entity, id, templateID uint64, example string, f
 	sh := &shape{entity: e, id: id, severity: severity}
 	e.shapes[id] = sh
 	e.heard(firstMS, lastMS)
+	e.novelty.knew(float64(lastMS-firstMS) / float64(s.cfg.WindowMS))
 	sh.kind = e.kind(t.ID, func() *kind { return &kind{id: t.ID, firstMS: firstMS, lastMS: lastMS, severity: severity, old: true} })
 }
 

@@ -14,12 +14,13 @@ const (
 	forgetShare  = 0.5
 	expectDecay  = 0.998
 	maxExpected  = 20   // Calls of an operation.
+	expectLeast  = 5    // Requests of which a share is told; of fewer, it waits for the next windows.
 	expectNoMore = 0.05 // Requests' worth of memory at which a call is forgotten.
 )
 
 // expectations are the calls that an operation used to make.
 type expectations struct {
-	n      uint32  // Requests of this window whose calls are all known.
+	n      uint32  // Requests whose calls are all known, since the share was told last.
 	weight float64 // Such requests of the past, decayed.
 	calls  []expected
 }
@@ -27,7 +28,7 @@ type expectations struct {
 // expected is one of them.
 type expected struct {
 	server model.Entity
-	hits   uint32  // Requests of this window that made it.
+	hits   uint32  // Requests since then that made it.
 	past   float64 // Such requests of the past, decayed.
 	// told says that its share is a series.
 	told   bool
@@ -45,9 +46,10 @@ func (x *expectations) hit(server model.Entity) {
 	}
 }
 
-// learn ends a window: it tells the share of each expected call, judged by the past without this window, and then adds the window to the past.
+// learn ends a window: when there were enough requests it tells the share of each expected call, expected by the past without them, and then adds them
+// to the past.
 func (x *expectations) learn(service, operation string, tell func(*expected, float64), end func(*expected)) {
-	if x.n == 0 {
+	if x.n < expectLeast {
 		return
 	}
 	for i := range x.calls {

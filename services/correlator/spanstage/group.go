@@ -20,6 +20,7 @@ type service struct {
 // group counts the requests of one window.
 type group struct {
 	n, failed, origins uint32
+	recent             recent
 	taken, self        sketch
 	lastMS             int64
 	labels             labels
@@ -42,6 +43,7 @@ type innerGroup struct {
 // edgeGroup is a service calling an entity.
 type edgeGroup struct {
 	n, failed  uint32
+	recent     recent
 	taken, gap sketch
 	lastMS     int64
 	labels     labels
@@ -149,12 +151,14 @@ func (g *group) count(f *fact, endMS int64) {
 	}
 }
 
+// reset ends a window.
 func (g *group) reset() {
 	g.n, g.failed, g.origins = 0, 0, 0
 	g.taken.reset()
 	g.self.reset()
 }
 
+// reset ends a window.
 func (g *edgeGroup) reset() {
 	g.n, g.failed = 0, 0
 	g.taken.reset()

@@ -156,17 +156,21 @@ func writeFact(w *snapshot.Writer, f *fact, number map[*resource]uint64) {
 func (v *service) write(w *snapshot.Writer) {
 	w.String(v.name)
 	w.Int(v.total.lastMS)
+	v.total.recent.write(w)
 	w.Uint(uint64(len(v.ops.keys)))
 	for _, name := range v.ops.keys {
 		g := v.ops.byKey[name]
 		w.String(name)
 		w.Int(g.lastMS)
+		g.recent.write(w)
 		w.Float(g.expected.weight)
+		w.Uint(uint64(g.expected.n))
 		w.Uint(uint64(len(g.expected.calls)))
 		for i := range g.expected.calls {
 			c := &g.expected.calls[i]
 			w.Entity(c.server)
 			w.Float(c.past)
+			w.Uint(uint64(c.hits))
 			w.Bool(c.told)
 		}
 	}
@@ -179,11 +183,13 @@ func (v *service) write(w *snapshot.Writer) {
 	for _, name := range v.instances.keys {
 		w.String(name)
 		w.Int(v.instances.byKey[name].lastMS)
+		v.instances.byKey[name].recent.write(w)
 	}
 	w.Uint(uint64(len(v.servers.keys)))
 	for _, to := range v.servers.keys {
 		w.Entity(to)
 		w.Int(v.servers.byKey[to].lastMS)
+		v.servers.byKey[to].recent.write(w)
 	}
 }
 
@@ -303,12 +309,15 @@ func (s *Stage) readService(r *snapshot.Reader) {
 	const room = 1 << 30 // What was within the bounds once is kept.
 	v := s.services.get(r.String(), room, newService)
 	v.total.lastMS = r.Int()
+	v.total.recent.read(r)
 	for range r.Count(11) {
 		g := v.operation(r.String(), room)
-		g.lastMS, g.expected.weight = r.Int(), r.Float()
-		for range r.Count(11) {
+		g.lastMS = r.Int()
+		g.recent.read(r)
+		g.expected.weight, g.expected.n = r.Float(), r.Uint32()
+		for range r.Count(12) {
 			x := &g.expected
-			c := expected{server: r.Entity(), past: r.Float(), told: r.Bool()}
+			c := expected{server: r.Entity(), past: r.Float(), hits: r.Uint32(), told: r.Bool()}
 			if n := len(x.calls); n > 0 && x.calls[n-1].server.Compare(c.server) >= 0 {
 				r.Fail("calls are not in order")
 			}
@@ -325,9 +334,13 @@ func (s *Stage) readService(r *snapshot.Reader) {
 		v.within(r.String(), room).lastMS = r.Int()
 	}
 	for range r.Count(2) {
-		v.instance(r.String(), room).lastMS = r.Int()
+		g := v.instance(r.String(), room)
+		g.lastMS = r.Int()
+		g.recent.read(r)
 	}
 	for range r.Count(3) {
-		v.server(r.Entity(), room).lastMS = r.Int()
+		g := v.server(r.Entity(), room)
+		g.lastMS = r.Int()
+		g.recent.read(r)
 	}
 }

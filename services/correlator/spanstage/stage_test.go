@@ -215,7 +215,13 @@ func TestErrorsBeginSomewhere(t *testing.T) {
 	})
 	r.Spans(batchOf(sp{3, 1, 0, "web", "GET /", kindServer, 12_000, 10, false, map[string]string{"http.response.status_code": "503"}, ""}))
 	r.to(20)
-	r.expect(t, map[string]float64{"service_error_ratio service=web": 1, "service_error_origin_ratio service=web": 1})
+	// With so few requests the share is that of the minute: two of three.
+	r.expect(t, map[string]float64{"service_error_ratio service=web": 2. / 3, "service_error_origin_ratio service=web": 1. / 3})
+	for i := range 12 {
+		r.Spans(batchOf(sp{10 + i, 1, 0, "web", "GET /", kindServer, 22_000, 10, false, nil, ""}))
+	}
+	r.to(30)
+	r.expect(t, map[string]float64{"service_error_ratio service=web": 0})
 }
 
 func TestWaitingForWhatIsMissing(t *testing.T) {

@@ -58,8 +58,9 @@ func (t *teller) rate(name string, l labels, n uint32) {
 	t.put(name, "1/s", l.plain, float64(n)/t.seconds)
 }
 
-func (t *teller) ratio(name string, l labels, part, n uint32) {
-	if n > 0 || t.stale {
+// ratio tells a share of recent requests, if there was one in the window itself.
+func (t *teller) ratio(name string, l labels, now, part, n uint32) {
+	if now > 0 || t.stale {
 		t.put(name, "1", l.plain, float64(part)/float64(max(n, 1)))
 	}
 }
@@ -99,8 +100,10 @@ func (s *Stage) tell(atMS int64, emit func(model.Derived), edge func(model.Edge,
 		})
 		v.instances.each(func(_ string, g *group) bool {
 			gone := idle(g.lastMS)
+			g.recent.push(g.n, g.failed, g.origins)
+			n, failed, _ := g.recent.sums()
 			t.rate("instance_requests_per_second", g.labels, g.n)
-			t.ratio("instance_error_ratio", g.labels, g.failed, g.n)
+			t.ratio("instance_error_ratio", g.labels, g.n, failed, n)
 			t.quantiles("instance_duration_seconds", g.labels, &g.taken)
 			g.reset()
 			return gone
@@ -127,17 +130,21 @@ func (s *Stage) tell(atMS int64, emit func(model.Derived), edge func(model.Edge,
 }
 
 func (t *teller) service(g *group) {
+	g.recent.push(g.n, g.failed, g.origins)
+	n, failed, origins := g.recent.sums()
 	t.rate("service_requests_per_second", g.labels, g.n)
-	t.ratio("service_error_ratio", g.labels, g.failed, g.n)
-	t.ratio("service_error_origin_ratio", g.labels, g.origins, g.n)
+	t.ratio("service_error_ratio", g.labels, g.n, failed, n)
+	t.ratio("service_error_origin_ratio", g.labels, g.n, origins, n)
 	t.mean("service_duration_mean_seconds", g.labels, &g.taken)
 	t.quantiles("service_duration_seconds", g.labels, &g.taken)
 	t.quantiles("service_self_time_seconds", g.labels, &g.self)
 }
 
 func (t *teller) operation(v *service, name string, g *opGroup) {
+	g.recent.push(g.n, g.failed, g.origins)
+	n, failed, _ := g.recent.sums()
 	t.rate("operation_requests_per_second", g.labels, g.n)
-	t.ratio("operation_error_ratio", g.labels, g.failed, g.n)
+	t.ratio("operation_error_ratio", g.labels, g.n, failed, n)
 	t.mean("operation_duration_mean_seconds", g.labels, &g.taken)
 	t.quantiles("operation_duration_seconds", g.labels, &g.taken)
 	t.quantiles("operation_self_time_seconds", g.labels, &g.self)
@@ -164,8 +171,10 @@ func (t *teller) operation(v *service, name string, g *opGroup) {
 }
 
 func (t *teller) edge(g *edgeGroup) {
+	g.recent.push(g.n, g.failed, 0)
+	n, failed, _ := g.recent.sums()
 	t.rate("edge_requests_per_second", g.labels, g.n)
-	t.ratio("edge_error_ratio", g.labels, g.failed, g.n)
+	t.ratio("edge_error_ratio", g.labels, g.n, failed, n)
 	t.quantiles("edge_duration_seconds", g.labels, &g.taken)
 	t.quantiles("edge_gap_seconds", g.labels, &g.gap)
 }

@@ -14,7 +14,7 @@ import (
 // head and version are the head of a snapshot of a Stage.
 const (
 	head    = 'l'
-	version = 1
+	version = 2
 )
 
 // Snapshot returns the state as bytes: the same state gives the same bytes.

@@ -15,7 +15,7 @@ import (
 // kind and version are the head of a snapshot of a Stage.
 const (
 	kind    = 's'
-	version = 1
+	version = 2
 )
 
 // Snapshot returns the state as bytes: the same state gives the same bytes.

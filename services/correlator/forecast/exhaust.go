@@ -55,6 +55,8 @@ const (
 	dailyMS = 8 * dayMS
 	// reachSpans is by how many lengths of its past a trend may be prolonged.
 	reachSpans = 4
+	// shortSpans is the same for less than two days of past, where a daily swing looks like a trend.
+	shortSpans = 2
 	// minBins is the least number of bins of a trend.
 	minBins = 6
 	// quietBins is into how many bins less than two days are cut.
@@ -86,6 +88,7 @@ func Exhaust(s Stock) Exhaustion {
 	}
 	slow, ok := slowTrend(t, v, limit)
 	if ok {
+		slow.sawtooth = sawtooth(v, limit)
 		out = slow.reach(limit, s.NowMS)
 	}
 	if fast, ok := fastTrend(t, v, limit); ok {

@@ -27,6 +27,8 @@ const (
 	linePoints = 16
 	// rateDoubt is the least that a slope is unsure by, as a share of it: the past may have been a straight line by chance.
 	rateDoubt = .03
+	// sawtoothFall is the part of the range that a value must fall by, sawtoothShare the least range beside what is left to the limit.
+	sawtoothFall, sawtoothShare = .4, .1
 )
 
 // candidate is a way to draw a line: through so many steps of the past, beginning at the last value or at the middle of some.
@@ -112,7 +114,7 @@ func (b *bins) trend(limit float64) (trend, bool) {
 	if n < minBins {
 		return trend{}, false
 	}
-	tr := trend{sinceMS: b.startMS(0), untilMS: b.endMS, widthMS: b.widthMS, n: n, doubt: b.doubt, peak: b.peak, sawtooth: sawtooth(b.v)}
+	tr := trend{sinceMS: b.startMS(0), untilMS: b.endMS, widthMS: b.widthMS, n: n, doubt: b.doubt, peak: b.peak}
 	all := candidates(n)
 	// The distance by the slope over half of the past; a third of the past where that does not lead there.
 	_, slope := candidate{steps: max((n-1)/2, 1)}.line(b.v)
@@ -178,7 +180,7 @@ func (tr *trend) spreadAt(x float64) float64 {
 // reach turns the line into a date.
 func (tr *trend) reach(limit float64, nowMS int64) Exhaustion {
 	perHour := float64(hourMS) / float64(tr.widthMS)
-	z := normalQuantile(.9)
+	z := studentQuantile(.9, tr.df)
 	far := float64(len(tr.spread))
 	doubt := tr.spreadAt(far) / far
 	out := Exhaustion{
@@ -191,6 +193,9 @@ func (tr *trend) reach(limit float64, nowMS int64) Exhaustion {
 	// The line may be there already where the last value is not: any moment, then.
 	gap := max(limit-tr.level-tr.peak, 0)
 	most := float64(reachSpans * tr.n)
+	if int64(tr.n)*tr.widthMS < 2*dayMS {
+		most = float64(shortSpans * tr.n)
+	}
 	mid := gap / max(tr.slope, math.SmallestNonzeroFloat64)
 	grown := tr.slope * float64(tr.n-1)
 	if tr.slope <= 0 || mid > most || grown < minEffect*max(gap, math.Abs(limit)*minEffect) {
@@ -239,18 +244,21 @@ func differences(v []float64) []float64 {
 	return d
 }
 
-// sawtooth reports whether values fell back at least twice by a good part of what they rise by.
-func sawtooth(v []float64) bool {
-	scale := slices.Max(v) - slices.Min(v)
-	falls, peak := 0, v[0]
-	for _, x := range v[1:] {
-		peak = max(peak, x)
-		if scale > 0 && peak-x > .4*scale {
-			falls++
-			peak = x
-		}
+// sawtooth reports whether values rise little by little and fall at once, at least twice, by something that is not little beside what is left.
+func sawtooth(v []float64, limit float64) bool {
+	low, high := slices.Min(v), slices.Max(v)
+	scale := high - low
+	if !(scale > sawtoothShare*(limit-low)) {
+		return false
 	}
-	return falls >= 2
+	d := differences(v)
+	slices.Sort(d)
+	if len(d) < 4 {
+		return false
+	}
+	// Of noise the largest steps are alike in both directions. The second largest count: one may be anything.
+	fall, rise := -d[1], d[len(d)-2]
+	return fall > sawtoothFall*scale && fall > 2*rise
 }
 
 // studentProbability returns about P(T <= x) for Student's distribution (Wallace, Annals of Mathematical Statistics 30, 1959).

@@ -16,18 +16,6 @@ const dateFormat = "Mon 2 Jan 15:04 MST"
 
 func date(ms int64) string { return time.UnixMilli(ms).UTC().Format(dateFormat) }
 
-// span writes a duration as people do: 40 minutes, 7 hours, 12 days.
-func span(ms int64) string {
-	d := time.Duration(ms) * time.Millisecond
-	switch {
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes", int(math.Round(d.Minutes())))
-	case d < 72*time.Hour:
-		return fmt.Sprintf("%d hours", int(math.Round(d.Hours())))
-	}
-	return fmt.Sprintf("%d days", int(math.Round(d.Hours()/24)))
-}
-
 // amount writes a value of a signal with its unit.
 func amount(v float64, unit string) string {
 	switch unit {
@@ -93,38 +81,51 @@ func exhaustionAdvice(r *store.ForecastRow) string {
 		if r.Resource == resourceCertificate {
 			return what + " has expired. " + actions[r.Resource]
 		}
-		return fmt.Sprintf("%s has reached its limit of %s. %s", what, amount(r.Limit, r.Signal.Unit), actions[r.Resource])
+		return fmt.Sprintf("%s is used up: %s. %s", what, standing(r), actions[r.Resource])
 	case forecast.StateTrend:
 		if r.Resource == resourceCertificate {
 			return fmt.Sprintf("%s expires on %s. %s", what, date(r.ReachMS), actions[r.Resource])
 		}
-		late := "later than can be told"
+		late := "perhaps never"
 		if r.LatestMS > 0 {
 			late = date(r.LatestMS)
 		}
-		return fmt.Sprintf("%s runs out about %s (80 %%: %s to %s): it is at %s of %s and changes by %s a day, as since %s. %s",
-			what, date(r.ReachMS), date(r.EarliestMS), late, amount(r.Level, r.Signal.Unit), amount(r.Limit, r.Signal.Unit),
-			amount(24*r.PerHour, r.Signal.Unit), date(r.SinceMS), actions[r.Resource])
+		return fmt.Sprintf("%s will be used up about %s (80 %%: %s to %s): %s, and it changes by %s a day, as since %s. %s", what, date(r.ReachMS), date(r.EarliestMS), late,
+			standing(r), amount(24*r.PerHour, r.Signal.Unit), date(r.SinceMS), actions[r.Resource])
 	case forecast.StateSawtooth:
-		return what + " rises and comes back by itself; no end is in sight."
+		return what + ": it rises and comes back by itself; no end is in sight."
 	case forecast.StateNone:
-		return what + " has no trend that leads to its limit within what its past can tell."
+		return what + ": no trend that leads to its limit within what its past can tell."
 	case forecast.StateShort:
-		return what + " has too little past since its last change of level."
+		return what + ": too little past for a forecast, or too little since its level changed."
 	}
 	return ""
 }
 
-// thing names a stock: "disk /var of host web-1".
+// standing says where a stock is now.
+func standing(r *store.ForecastRow) string {
+	if r.Limit == 0 {
+		return amount(r.Level, r.Signal.Unit) + " are left"
+	}
+	return "it is at " + amount(r.Level, r.Signal.Unit) + " of " + amount(r.Limit, r.Signal.Unit)
+}
+
+// thing names a stock: "Disk /var of host web-1".
 func thing(r *store.ForecastRow) string {
 	name := strings.ToUpper(r.Resource[:1]) + r.Resource[1:]
-	if p := place(r.Signal.Labels); p != "" && p != r.Entity.Name {
+	entity := r.Entity.Name
+	if r.Entity.Kind == model.KindHost {
+		if n := model.HostDisplayName(r.Signal.Labels); n != "" {
+			entity = n
+		}
+	}
+	if p := place(r.Signal.Labels); p != "" && !strings.HasPrefix(p, entity) {
 		name += " " + p
 	}
-	if r.Entity.Name == "" {
+	if entity == "" {
 		return name
 	}
-	return name + " of " + string(r.Entity.Kind) + " " + r.Entity.Name
+	return name + " of " + string(r.Entity.Kind) + " " + entity
 }
 
 // capacity is what a load was carried by.

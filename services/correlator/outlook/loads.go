@@ -15,7 +15,8 @@ import (
 // Past and future of a load, in hours.
 const (
 	loadPast = 5 * 7 * 24 // Five weeks: a week has to be seen a few times, and shapes older than that have changed.
-	loadWeek = 7 * 24
+	// loadWeek is a week, and the hours that pass until the next forecast is read.
+	loadWeek = 7*24 + 3
 	// leastPast is the least past for any forecast: a day.
 	leastPast = 24
 	// fullPast is what makes the most of the confidence: two whole weeks.

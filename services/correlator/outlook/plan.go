@@ -134,11 +134,14 @@ func betterName(a, b string) bool {
 	return hasAny(parts(a), "avail", "available") && hasAny(parts(b), "free")
 }
 
-// place is what tells things of one entity apart: the mount point, the device, the volume.
+// placeLabels tell things of one entity apart, the first that is there: the mount point, the device, the volume, the queue, the instance.
+var placeLabels = []string{"mountpoint", "persistentvolumeclaim", "device", "volume", "queue", "topic", "pool", "area", "pod", "container", "service_instance_id", "instance"}
+
+// place returns what tells a thing from others of its entity, "" where nothing does.
 func place(labels []model.Label) string {
-	for _, suffix := range []string{"mountpoint", "persistentvolumeclaim", "device", "volume", "name", "area", "pool"} {
+	for _, suffix := range placeLabels {
 		for _, l := range labels {
-			if strings.HasSuffix(strings.ToLower(l.Name), suffix) && l.Name != model.LabelName {
+			if n := strings.ToLower(l.Name); n == suffix || strings.HasSuffix(n, "_"+suffix) {
 				return l.Value
 			}
 		}

@@ -104,8 +104,8 @@ type Forecast struct {
 	Advice     string            `json:"advice"`
 }
 
-// Bands are the values of a load.
-type Bands struct {
+// ForecastBands are the values of a load.
+type ForecastBands struct {
 	T      []int64   `json:"t" doc:"Beginning of each step, Unix milliseconds"`
 	StepMS int64     `json:"step_ms"`
 	Median []float64 `json:"median"`

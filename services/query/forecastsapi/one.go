@@ -15,8 +15,8 @@ type getInput struct {
 	Past int    `query:"past" minimum:"0" maximum:"200" default:"28" doc:"How many past forecasts to compare with what came, spread over the last two weeks"`
 }
 
-// Series are times and values.
-type Series struct {
+// ForecastActual are times and values.
+type ForecastActual struct {
 	T []int64   `json:"t" doc:"Unix milliseconds"`
 	V []float64 `json:"v"`
 }
@@ -24,17 +24,17 @@ type Series struct {
 // PastForecast is a forecast that was made before, with what became of it.
 type PastForecast struct {
 	Forecast
-	Bands *Bands `json:"bands,omitempty" doc:"Of a load, the hours that have come since"`
-	Score Score  `json:"score"`
+	Bands *ForecastBands `json:"bands,omitempty" doc:"Of a load, the hours that have come since"`
+	Score ForecastScore  `json:"score"`
 }
 
 type getOutput struct {
 	Body struct {
-		Forecast Forecast       `json:"forecast"`
-		Bands    *Bands         `json:"bands,omitempty" doc:"Of a load"`
-		Actual   Series         `json:"actual" doc:"What came by hour: the load, or the level that was nearest to the limit"`
-		Past     []PastForecast `json:"past" doc:"The latest first"`
-		Summary  Summary        `json:"summary" doc:"Over all of past"`
+		Forecast Forecast        `json:"forecast"`
+		Bands    *ForecastBands  `json:"bands,omitempty" doc:"Of a load"`
+		Actual   ForecastActual  `json:"actual" doc:"What came by hour: the load, or the level that was nearest to the limit"`
+		Past     []PastForecast  `json:"past" doc:"The latest first"`
+		Summary  ForecastSummary `json:"summary" doc:"Over all of past"`
 	}
 }
 
@@ -67,7 +67,7 @@ func (h *handlers) get(ctx context.Context, in *getInput) (*getOutput, error) {
 	out := &getOutput{}
 	b := &out.Body
 	b.Forecast, b.Bands = forecastOf(&rows[0]), bandsOf(&rows[0], len(rows[0].TimesMS))
-	b.Actual, b.Past = Series{T: []int64{}, V: []float64{}}, []PastForecast{}
+	b.Actual, b.Past = ForecastActual{T: []int64{}, V: []float64{}}, []PastForecast{}
 	for _, a := range came {
 		b.Actual.T, b.Actual.V = append(b.Actual.T, a.TimeMS), append(b.Actual.V, a.Value)
 	}
@@ -97,11 +97,11 @@ func spread(total, n int) []int {
 }
 
 // bandsOf returns the first steps of a load's forecast, nil when it is none.
-func bandsOf(r *store.ForecastRow, n int) *Bands {
+func bandsOf(r *store.ForecastRow, n int) *ForecastBands {
 	if r.Kind != store.ForecastLoad {
 		return nil
 	}
-	return &Bands{
+	return &ForecastBands{
 		T: append([]int64{}, r.TimesMS[:n]...), StepMS: r.StepMS, Median: cut(r.Median, n), Low80: cut(r.Low80, n), High80: cut(r.High80, n), Low95: cut(r.Low95, n), High95: cut(r.High95, n),
 	}
 }
@@ -117,8 +117,8 @@ type scoresInput struct {
 
 type scoresOutput struct {
 	Body struct {
-		Items    []Summary `json:"items"`
-		Warnings []string  `json:"warnings"`
+		Items    []ForecastSummary `json:"items"`
+		Warnings []string          `json:"warnings"`
 	}
 }
 
@@ -136,7 +136,7 @@ func (h *handlers) scores(ctx context.Context, in *scoresInput) (*scoresOutput, 
 		return nil, err
 	}
 	out := &scoresOutput{}
-	out.Body.Items, out.Body.Warnings = []Summary{}, []string{}
+	out.Body.Items, out.Body.Warnings = []ForecastSummary{}, []string{}
 	if len(rows) == maxScored {
 		out.Body.Warnings = append(out.Body.Warnings, "there are more forecasts than are looked at: name a resource or an entity")
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/faultline-io/faultline/services/internal/store"
 )
 
-// Score says how a forecast compares with what came.
-type Score struct {
+// ForecastScore says how a forecast compares with what came.
+type ForecastScore struct {
 	// Of a load.
 	Hours   int      `json:"hours" doc:"Of a load: hours that have come since"`
 	MAE     *float64 `json:"mae,omitempty" doc:"Of a load: mean error of the median, in its unit"`
@@ -32,19 +32,19 @@ const (
 const hourMS = int64(3_600_000)
 
 // scoreOf compares a forecast with what came, which is in ascending order of time.
-func scoreOf(r *store.ForecastRow, came []store.ActualRow, nowMS int64) Score {
+func scoreOf(r *store.ForecastRow, came []store.ActualRow, nowMS int64) ForecastScore {
 	if r.Kind == store.ForecastLoad {
 		return scoreLoad(r, came)
 	}
 	return scoreExhaustion(r, came, nowMS)
 }
 
-func scoreLoad(r *store.ForecastRow, came []store.ActualRow) Score {
+func scoreLoad(r *store.ForecastRow, came []store.ActualRow) ForecastScore {
 	at := make(map[int64]int, len(r.TimesMS))
 	for i, ms := range r.TimesMS {
 		at[ms] = i
 	}
-	var s Score
+	var s ForecastScore
 	mae, c80, c95 := 0.0, 0.0, 0.0
 	for _, a := range came {
 		i, ok := at[a.TimeMS]
@@ -73,7 +73,7 @@ func scoreLoad(r *store.ForecastRow, came []store.ActualRow) Score {
 	return s
 }
 
-func scoreExhaustion(r *store.ForecastRow, came []store.ActualRow, nowMS int64) Score {
+func scoreExhaustion(r *store.ForecastRow, came []store.ActualRow, nowMS int64) ForecastScore {
 	falling := r.Level > r.Limit
 	reached := int64(0)
 	for _, a := range came {
@@ -86,7 +86,7 @@ func scoreExhaustion(r *store.ForecastRow, came []store.ActualRow, nowMS int64) 
 			break
 		}
 	}
-	s := Score{Outcome: outcomeOpen}
+	s := ForecastScore{Outcome: outcomeOpen}
 	switch {
 	case r.Unit() == "s" || r.State == "reached":
 		return s // What says itself when it ends is not to be scored, nor what had ended.
@@ -110,8 +110,8 @@ func scoreExhaustion(r *store.ForecastRow, came []store.ActualRow, nowMS int64) 
 	return s
 }
 
-// Summary adds scores up.
-type Summary struct {
+// ForecastSummary adds scores up.
+type ForecastSummary struct {
 	Resource  string   `json:"resource"`
 	Forecasts int      `json:"forecasts"`
 	Hours     int      `json:"hours" doc:"Of loads: hours that were compared"`
@@ -128,12 +128,12 @@ type Summary struct {
 
 // summing gathers scores.
 type summing struct {
-	s             Summary
+	s             ForecastSummary
 	mase          []float64
 	in80, in95, n float64
 }
 
-func (u *summing) add(r *store.ForecastRow, s Score) {
+func (u *summing) add(r *store.ForecastRow, s ForecastScore) {
 	u.s.Forecasts++
 	if r.Kind == store.ForecastLoad {
 		if s.Hours == 0 {
@@ -164,7 +164,7 @@ func (u *summing) add(r *store.ForecastRow, s Score) {
 	}
 }
 
-func (u *summing) summary(resource string) Summary {
+func (u *summing) summary(resource string) ForecastSummary {
 	s := u.s
 	s.Resource = resource
 	if u.n > 0 {

@@ -35,12 +35,12 @@ type History struct {
 const selectHistory = `
 SELECT
     series_id,
-    groupArray(step_at)  AS times,
-    groupArray(low)      AS lows,
-    groupArray(high)     AS highs,
-    groupArray(average)  AS averages,
-    groupArray(earliest) AS firsts,
-    groupArray(newest)   AS lasts
+    groupArray(step_at) AS times,
+    CAST(groupArray(low), 'Array(Float64)') AS lows,
+    CAST(groupArray(high), 'Array(Float64)') AS highs,
+    CAST(groupArray(average), 'Array(Float64)') AS averages,
+    CAST(groupArray(earliest), 'Array(Float64)') AS firsts,
+    CAST(groupArray(newest), 'Array(Float64)') AS lasts
 FROM
 (
     SELECT
@@ -59,7 +59,7 @@ FROM
             min(t.min) AS low,
             max(t.max) AS high,
             sum(t.sum) AS total,
-            sum(t.count) AS n,
+            toFloat64(sum(t.count)) AS n,
             argMin(f, ts) AS first,
             argMax(l, ts) AS last,
             toUInt8(0) AS source
@@ -84,7 +84,7 @@ FROM
         ) AS t
         GROUP BY series_id, step_at
         UNION ALL
-        SELECT series_id, step_at, min(value), max(value), sum(value), count(), argMin(value, ts), argMax(value, ts), toUInt8(1)
+        SELECT series_id, step_at, min(value), max(value), sum(value), toFloat64(count()), argMin(value, ts), argMax(value, ts), toUInt8(1)
         FROM
         (
             SELECT series_id, ts, value, intDiv(toUnixTimestamp64Milli(ts), {step:Int64}) * {step:Int64} AS step_at

@@ -128,7 +128,13 @@ func slowTrend(t []int64, v []float64, limit float64) (trend, bool) {
 			return trend{}, false
 		}
 		b := slowBins(t, v, span)
-		if cut, ok := b.lastShift(); ok {
+		cut, ok := b.lastShift()
+		if !ok && b.widthMS > hourMS {
+			// What was freed today does not show in the worst value of the day.
+			fine := worst(t, v, hourMS)
+			cut, ok = fine.lastShift()
+		}
+		if ok {
 			i := 0
 			for i < len(t) && t[i] < cut {
 				i++

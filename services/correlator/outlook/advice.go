@@ -119,7 +119,7 @@ func thing(r *store.ForecastRow) string {
 			entity = n
 		}
 	}
-	if p := place(r.Signal.Labels); p != "" && !strings.HasPrefix(p, entity) {
+	if p := place(r.Signal.Labels); p != "" && p != entity && !strings.HasPrefix(p, entity+":") {
 		name += " " + p
 	}
 	if entity == "" {
@@ -135,6 +135,9 @@ type capacity struct {
 	perInstance float64
 	most        float64
 }
+
+// allowance is by how much more than it ever carried an instance is trusted with: what was carried is no limit, and a twentieth more no reason to scale.
+const allowance = 1.05
 
 // loadAdvice says how many instances a load needs, by when, and why.
 func loadAdvice(r *store.ForecastRow, c capacity) string {
@@ -153,13 +156,14 @@ func loadAdvice(r *store.ForecastRow, c capacity) string {
 	if c.now == 0 || c.perInstance <= 0 || r.Entity.Kind != model.KindService {
 		return what + "."
 	}
-	need := int(math.Ceil(r.High80[peak]/c.perInstance - 1e-9))
+	most := c.perInstance * allowance
+	need := int(math.Ceil(r.High80[peak] / most))
 	if need <= c.now {
 		return fmt.Sprintf("%s. The %d instances that there are have carried %s each: %d are enough.", what, c.now, amount(c.perInstance, r.Signal.Unit), max(need, 1))
 	}
 	by := peak
 	for k := range day {
-		if r.High80[k] > c.perInstance*float64(c.now) {
+		if r.High80[k] > most*float64(c.now) {
 			by = k
 			break
 		}

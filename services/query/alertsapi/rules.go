@@ -35,8 +35,10 @@ type (
 )
 
 func (a *API) registerPrometheus(r gin.IRouter) {
-	r.GET("/api/v1/rules", a.prom(a.rules))
-	r.GET("/api/v1/alerts", a.prom(a.alerts))
+	for _, prefix := range []string{"/api/v1", "/prometheus/api/v1"} {
+		r.GET(prefix+"/rules", a.prom(a.rules))
+		r.GET(prefix+"/alerts", a.prom(a.alerts))
+	}
 }
 
 // prom answers in Prometheus' dialect.

@@ -2,6 +2,7 @@ package lokiapi
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,10 +170,11 @@ type volumeSeries struct {
 // volumes adds up bytes by the labels that were asked for, largest first.
 func (a *API) volumes(c *gin.Context, stepS int64) ([]*volumeSeries, error) {
 	r := c.Request
-	limit, err := limitOf(r, "limit", 100, maxVolumeSeries)
+	limit, err := limitOf(r, "limit", 100, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}
+	limit = min(limit, maxVolumeSeries) // As Loki does with volume_max_series; Logs Drilldown asks for more.
 	byLabel := r.FormValue("aggregateBy") == "labels"
 	all, ms, err := a.selected(c, r.FormValue("query"), stepS)
 	if err != nil {

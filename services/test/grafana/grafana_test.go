@@ -50,9 +50,10 @@ func TestReplay(t *testing.T) {
 	fillIn := strings.NewReplacer("{{start}}", fmt.Sprint(now.Add(-time.Hour).Unix()), "{{end}}", fmt.Sprint(now.Add(time.Minute).Unix()), "{{now}}", fmt.Sprint(now.Unix()),
 		"{{startMicros}}", fmt.Sprint(now.Add(-time.Hour).UnixMicro()), "{{endMicros}}", fmt.Sprint(now.Add(time.Minute).UnixMicro()),
 		"{{startNanos}}", fmt.Sprint(now.Add(-time.Hour).UnixNano()), "{{endNanos}}", fmt.Sprint(now.Add(time.Minute).UnixNano()),
-		"{{endMillis}}", fmt.Sprint(now.Add(time.Minute).UnixMilli()), "{{trace}}", traceHex)
+		"{{endMillis}}", fmt.Sprint(now.Add(time.Minute).UnixMilli()), "{{trace}}", traceHex,
+		"{{startRFC}}", now.Add(-time.Minute).UTC().Format(time.RFC3339), "{{laterRFC}}", now.Add(time.Hour).UTC().Format(time.RFC3339))
 	files, err := filepath.Glob(filepath.Join("testdata", "*.replay"))
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 5 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -65,15 +66,17 @@ func TestReplay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			kept := map[string]string{}
 			for _, x := range list {
-				replay(t, s, file, x)
+				replay(t, s, file, x.filled(kept), kept)
 			}
 		})
 	}
 }
 
-// replay makes a request until its answer is as expected, since what was sent shows after a moment only.
-func replay(t *testing.T, s *rig.Server, file string, x exchange) {
+// replay makes a request until its answer is as expected, since what was sent shows after a moment only. What the exchange keeps of the
+// answer is put into kept.
+func replay(t *testing.T, s *rig.Server, file string, x exchange, kept map[string]string) {
 	t.Helper()
 	rig.Eventually(t, fmt.Sprintf("%s:%d %s %s", file, x.line, x.method, x.path), func() (bool, string) {
 		req, err := http.NewRequestWithContext(t.Context(), x.method, s.URL+x.path, strings.NewReader(x.body))
@@ -101,7 +104,7 @@ func replay(t *testing.T, s *rig.Server, file string, x exchange) {
 				return false, fmt.Sprintf("no %q in %.500s", text, body)
 			}
 		}
-		if len(x.checks) == 0 {
+		if len(x.checks)+len(x.keeps) == 0 {
 			return true, ""
 		}
 		var doc any
@@ -112,6 +115,13 @@ func replay(t *testing.T, s *rig.Server, file string, x exchange) {
 			if !c.holds(doc) {
 				return false, fmt.Sprintf("not %s %s %v in %.800s", c.path, c.op, c.want, body)
 			}
+		}
+		for name, path := range x.keeps {
+			found := values(doc, path)
+			if len(found) != 1 {
+				return false, fmt.Sprintf("%d values at %s in %.500s", len(found), path, body)
+			}
+			kept[name] = fmt.Sprint(found[0])
 		}
 		return true, ""
 	})
@@ -150,4 +160,5 @@ const metricsJSON = `{"resourceMetrics":[{"resource":{"attributes":[{"key":"serv
 "scopeMetrics":[{"metrics":[
  {"name":"carts","description":"Open carts","gauge":{"dataPoints":[{"timeUnixNano":"NOW","asDouble":42,"attributes":[{"key":"region","value":{"stringValue":"eu"}}]}]}}]}]}]}`
 
-const logsJSON = `{"streams":[{"stream":{"service_name":"shop","level":"error"},"values":[["NOW","cart is on fire"]]}]}`
+const logsJSON = `{"streams":[{"stream":{"service_name":"shop","level":"error"},"values":[["NOW","cart is on fire"],
+["NOW+1","{\"order\":4711,\"msg\":\"payment refused\"}",{"trace_id":"` + traceHex + `"}]]}]}`

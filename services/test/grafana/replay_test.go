@@ -20,6 +20,7 @@ import (
 //	= 200                         the status; several are alternatives
 //	$ data.result[0].value[1] == "1"      a check of the JSON: ==, !=, >=, contains; # counts a list, * is any element
 //	~ text                        text that the body contains
+//	@ name silenceID              keeps a value of the JSON: {{name}} stands for it in what follows
 //
 // Lines that begin with # are remarks.
 type exchange struct {
@@ -30,6 +31,21 @@ type exchange struct {
 	statuses     []int
 	checks       []check
 	texts        []string
+	keeps        map[string]string // path of the answer by name
+}
+
+// filled returns the exchange with what was kept of the answers before it.
+func (x exchange) filled(kept map[string]string) exchange {
+	for name, value := range kept {
+		mark := "{{" + name + "}}"
+		x.path, x.body = strings.ReplaceAll(x.path, mark, value), strings.ReplaceAll(x.body, mark, value)
+		for i, c := range x.checks {
+			if text, ok := c.want.(string); ok {
+				x.checks[i].want = strings.ReplaceAll(text, mark, value)
+			}
+		}
+	}
+	return x
 }
 
 type check struct {
@@ -85,6 +101,15 @@ func parse(text string) ([]exchange, error) {
 				return nil, bad("has no JSON value")
 			}
 			x.checks = append(x.checks, c)
+		case "@":
+			name, path, ok := strings.Cut(rest, " ")
+			if !ok {
+				return nil, bad("keeps nothing")
+			}
+			if x.keeps == nil {
+				x.keeps = map[string]string{}
+			}
+			x.keeps[name] = path
 		case "~":
 			x.texts = append(x.texts, rest)
 		default:
@@ -176,7 +201,7 @@ func (c check) one(v any) bool {
 }
 
 func TestFilesAreReadable(t *testing.T) {
-	for _, bad := range []string{"= 200", "> GET /x", "> GET /x\n? what", "> GET /x\n= ok", "> GET /x\n= 200\n$ a is 1", "> GET /x\n= 200\n$ a == what"} {
+	for _, bad := range []string{"= 200", "> GET /x", "> GET /x\n? what", "> GET /x\n= ok", "> GET /x\n= 200\n$ a is 1", "> GET /x\n= 200\n$ a == what", "> GET /x\n= 200\n@ a"} {
 		if _, err := parse(bad); err == nil {
 			t.Errorf("%q is read", bad)
 		}

@@ -133,7 +133,9 @@ func lines(path string, f func([]byte) error) error {
 func (c *alertCase) neutral(system string, l alertLabel, o Options) quality.CauseCase {
 	out := quality.CauseCase{Name: o.Renamer.Name(c.ID), System: system, Fault: strings.Trim(l.Fault, "[]"), Truth: []string{o.Renamer.Name(l.Cause)}}
 	in := rootcause.Input{}
-	at := func(name string) model.Entity { return model.Entity{Kind: model.KindInstance, Name: o.Renamer.Name(name)} }
+	at := func(name string) model.Entity {
+		return model.Entity{Kind: model.KindInstance, Name: o.Renamer.Name(name)}
+	}
 	seen := map[string]bool{}
 	add := func(f model.Finding) {
 		key := f.Entity.Name + "\x00" + f.Signal.Name

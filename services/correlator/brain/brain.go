@@ -89,6 +89,7 @@ type Brain struct {
 	// freshChanges came since the last mark.
 	freshChanges []model.Change
 	ranked       map[string]ranking
+	names        names
 	mark         eventtime.Mark
 	out          *Output
 	stats        Stats
@@ -104,7 +105,7 @@ type ranking struct {
 func New(cfg Config) *Brain {
 	return &Brain{
 		cfg: cfg, order: eventtime.NewOrder(cfg.Order), detect: detect.New(cfg.Detect), spans: spanstage.New(cfg.Spans), logs: logstage.New(cfg.Logs),
-		topology: topology.New(cfg.Topology), group: group.New(cfg.Group), series: newSeriesBook(), ranked: map[string]ranking{}, out: &Output{},
+		topology: topology.New(cfg.Topology), group: group.New(cfg.Group), series: newSeriesBook(), ranked: map[string]ranking{}, names: names{}, out: &Output{},
 	}
 }
 
@@ -218,7 +219,11 @@ func (b *Brain) decide(k eventtime.Mark, out *Output) {
 		}
 	}
 	for _, in := range changed {
+		b.names.incident(in)
 		out.Incidents = append(out.Incidents, in)
+	}
+	for i := range out.Findings {
+		b.names.finding(&out.Findings[i])
 	}
 	slices.SortFunc(out.Incidents, func(x, y *model.Incident) int { return cmp.Compare(x.ID, y.ID) })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/faultline-io/faultline/services/correlator/brain"
@@ -43,6 +44,7 @@ func samples(step int, fault bool) *model.Metrics {
 	}
 	for i := range chain {
 		host, service := fmt.Sprintf("host-%d", i), fmt.Sprintf("svc-%d", i)
+		id := fmt.Sprintf("%032x", i+1) // Identity is a number, as with our own agent.
 		own, wait := 0.0, 0.0
 		if fault && step >= faultAt && i == faulty {
 			own = 1
@@ -50,11 +52,11 @@ func samples(step int, fault bool) *model.Metrics {
 		if fault && step >= faultAt && i <= faulty {
 			wait = 1
 		}
-		add("system_cpu_utilization_ratio", math.Min(1, 0.3+0.02*r.NormFloat64()+0.69*own), "host_name", host)
-		add("system_memory_utilization_ratio", 0.5+0.01*r.NormFloat64(), "host_name", host)
-		add("http_requests_per_second", 100+4*r.NormFloat64(), "host_name", host, "service", service)
-		add("http_request_duration_seconds", 0.05+0.004*r.NormFloat64()+0.6*wait, "host_name", host, "service", service)
-		add("http_errors_ratio", math.Max(0, 0.001+0.0005*r.NormFloat64()+0.2*wait), "host_name", host, "service", service)
+		add("system_cpu_utilization_ratio", math.Min(1, 0.3+0.02*r.NormFloat64()+0.69*own), "host_id", id, "host_name", host)
+		add("system_memory_utilization_ratio", 0.5+0.01*r.NormFloat64(), "host_id", id, "host_name", host)
+		add("http_requests_per_second", 100+4*r.NormFloat64(), "host_id", id, "host_name", host, "service", service)
+		add("http_request_duration_seconds", 0.05+0.004*r.NormFloat64()+0.6*wait, "host_id", id, "host_name", host, "service", service)
+		add("http_errors_ratio", math.Max(0, 0.001+0.0005*r.NormFloat64()+0.2*wait), "host_id", id, "host_name", host, "service", service)
 		if i > 0 {
 			add("traces_service_graph_request_client_seconds", 0.05+0.003*r.NormFloat64()+0.6*wait, "client", fmt.Sprintf("svc-%d", i-1), "server", service)
 		}
@@ -104,8 +106,13 @@ func TestChainNamesItsWeakLink(t *testing.T) {
 		if in.Verdict.Unknown || len(in.Verdict.Candidates) == 0 {
 			t.Fatalf("no cause; checked %v", in.Verdict.Checked)
 		}
-		if top := in.Verdict.Candidates[0].Entity.Name; top != fmt.Sprintf("host-%d", faulty) && top != fmt.Sprintf("svc-%d", faulty) {
+		if top := in.Verdict.Candidates[0].Entity.Name; top != fmt.Sprintf("%032x", faulty+1) && top != fmt.Sprintf("svc-%d", faulty) {
 			t.Errorf("cause %s: %s", top, in.Verdict.Candidates[0].Why)
+		}
+		for _, c := range in.Verdict.Candidates {
+			if strings.Contains(c.Why, "00000") {
+				t.Errorf("a host by its number: %s", c.Why)
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ func (s *sink) Sample(series *model.Series, p eventtime.Point) {
 		for _, e := range model.EdgesOf(series.Name, series.Labels) {
 			s.topology.See(e, p.TimeMS)
 		}
+		s.names.learn(series.Labels)
 	}
 	s.detect.Sample(series, p)
 }
@@ -79,5 +80,6 @@ func (b *Brain) seeResource(r *model.Resource) {
 	if !b.series.see(r.ID, b.mark.WatermarkMS) {
 		return
 	}
+	b.names.learn(r.Attributes)
 	b.topology.Resource(r, b.mark.WatermarkMS)
 }

@@ -29,11 +29,12 @@ type rest struct {
 	Fresh   []model.Change
 	Outside []model.Finding
 	Ranked  map[string]ranking
+	Names   names
 }
 
 // Snapshot returns the state between two marks as bytes.
 func (b *Brain) Snapshot() ([]byte, error) {
-	small, err := json.Marshal(rest{Mark: b.mark, Changes: b.changes, Fresh: b.freshChanges, Outside: b.outside, Ranked: b.ranked})
+	small, err := json.Marshal(rest{Mark: b.mark, Changes: b.changes, Fresh: b.freshChanges, Outside: b.outside, Ranked: b.ranked, Names: b.names})
 	if err != nil {
 		return nil, fmt.Errorf("encode snapshot: %w", err)
 	}
@@ -59,6 +60,9 @@ func Restore(data []byte, cfg Config) (*Brain, error) {
 	b.mark, b.changes, b.freshChanges, b.outside = small.Mark, small.Changes, small.Fresh, small.Outside
 	if small.Ranked != nil {
 		b.ranked = small.Ranked
+	}
+	if small.Names != nil {
+		b.names = small.Names
 	}
 	var errOrder, errDetect, errSpans, errLogs, errTopology, errGroup error
 	b.order, _, errOrder = eventtime.Restore(parts[1], cfg.Order)

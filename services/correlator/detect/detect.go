@@ -154,6 +154,9 @@ func (d *Detector) typeOf(kind signal.Kind, role model.Role, unit string, limit 
 	t := d.types[key]
 	if t == nil {
 		t = &typing{kind: kind, role: role, unit: unit, norm: signal.NormOf(role, unit), limit: limit, ends: ends}
+		if kind == signal.Counter {
+			t.norm = signal.RateNormOf(role, unit)
+		}
 		if len(d.types) < 10_000 { // Units come from senders.
 			d.types[key] = t
 		}

@@ -173,9 +173,12 @@ func limited(f *model.Finding) int {
 
 // share returns a value as a share of one, and whether it is one.
 func share(f *model.Finding, x float64) (float64, bool) {
-	name := strings.ToLower(f.Signal.Name)
-	ratio := slices.ContainsFunc([]string{"ratio", "share", "utilization", "availability", "success_rate", "error_rate"}, func(w string) bool { return strings.Contains(name, w) })
-	percent := strings.Contains(name, "percent") || strings.HasSuffix(name, "_pct")
+	if _, ok := seconds(f.Signal.Unit); ok {
+		return 0, false
+	}
+	name := "_" + strings.ToLower(f.Signal.Name) + "_" // Whole words: "duration" has a ratio in it.
+	ratio := slices.ContainsFunc([]string{"_ratio_", "_share_", "_utilization_", "_availability_", "_success_rate_", "_error_rate_"}, func(w string) bool { return strings.Contains(name, w) })
+	percent := strings.Contains(name, "percent") || strings.HasSuffix(name, "_pct_")
 	switch {
 	case f.Signal.Unit == "%" || f.Signal.Unit == "percent" || percent && math.Abs(f.Value) > 1.5:
 		return x / 100, true

@@ -80,6 +80,8 @@ func quantity(f *model.Finding, x float64) string {
 		return size(x)
 	case "", "1":
 		return digits(x)
+	case "s/s":
+		return digits(x) + " processors"
 	default:
 		return digits(x) + " " + unit
 	}

@@ -65,7 +65,7 @@ func unitOf(unit string) (unitKind, float64) {
 		return unitShare, 1
 	case "by", "bytes":
 		return unitBytes, 1
-	case "{cpu}", "cores", "cpu":
+	case "{cpu}", "cores", "cpu", "s/s": // Seconds of a processor in a second.
 		return unitCores, 1
 	}
 	return unitNone, 1

@@ -113,6 +113,17 @@ func NormOf(role model.Role, unit string) Norm {
 	return Norm{FloorAbs: 0.03 * whole, FloorRel: 0.01, EffectRel: 0.05, EffectAbs: 0.05 * whole}
 }
 
+// RateNormOf returns the norm of the rate of a counter. Time that is used within a second is a share of one processor, whatever is counted as
+// using it: two hundredths of one are within what schedulers do, and below a tenth nobody cares.
+func RateNormOf(role model.Role, unit string) Norm {
+	n := NormOf(role, unit)
+	if sec := second(unit); sec > 0 && (role == model.RoleUsage || role == model.RoleUtilization || role == model.RoleOther) {
+		n.FloorAbs, n.FloorRel, n.RelMost = 0.02*sec, 0.05, 0
+		n.EffectAbs, n.EffectRel = 0.1*sec, 0.25
+	}
+	return n
+}
+
 // Limit is the end of a scale that a series may reach.
 type Limit struct {
 	// Whole is the end of the scale; Reached the value from which on it counts as reached, in direction Dir.

@@ -70,9 +70,6 @@ func hide(c *cloudOpsCase, o Options) *strings.Replacer {
 	var pairs []string
 	for _, n := range names {
 		if hidden := o.Renamer.Name(n); hidden != n {
-			if strings.Contains(n, "master") || strings.Contains(n, "control") {
-				hidden += "-master" // The role of a machine is no name.
-			}
 			pairs = append(pairs, n, hidden)
 		}
 	}
@@ -103,6 +100,8 @@ func cluster(c *cloudOpsCase, names *strings.Replacer) *kubestate.Cluster {
 			out.Services = append(out.Services, d.service())
 		case "nodes":
 			out.Nodes = append(out.Nodes, d.node())
+		case "resourcequota", "resourcequotas":
+			out.Quotas = append(out.Quotas, d.quotas()...)
 		case "persistentvolumes":
 			out.Volumes = append(out.Volumes, d.volume())
 		case "persistentvolumeclaims":

@@ -133,6 +133,9 @@ func container(name string, d description) kubestate.Container {
 			if n := whole(strings.TrimSpace(p)); n > 0 {
 				c.Ports = append(c.Ports, n)
 			}
+			if _, name, ok := strings.Cut(p, "("); ok {
+				c.PortNames = append(c.PortNames, strings.TrimSuffix(strings.TrimSpace(name), ")"))
+			}
 		}
 	}
 	section, at := "", 0
@@ -225,7 +228,9 @@ func (d description) service() kubestate.Service {
 			number, protocol, _ := strings.Cut(f[len(f)-1], "/")
 			port = kubestate.ServicePort{Port: whole(number), Protocol: protocol}
 		case "TargetPort":
-			port.Target = whole(v)
+			if port.Target = whole(v); port.Target == 0 {
+				port.TargetName, _, _ = strings.Cut(v, "/")
+			}
 			s.Ports = append(s.Ports, port)
 		case "Endpoints":
 			s.Endpoints = len(strings.FieldsFunc(none(v), func(r rune) bool { return r == ',' }))
@@ -235,7 +240,7 @@ func (d description) service() kubestate.Service {
 }
 
 func (d description) node() kubestate.Node {
-	n := kubestate.Node{Name: d.field("Name"), Cordoned: d.field("Unschedulable") == "true"}
+	n := kubestate.Node{Name: d.field("Name"), Cordoned: d.field("Unschedulable") == "true", ControlPlane: hasRole(d.field("Roles"))}
 	for _, l := range d.lines {
 		if f := strings.Fields(l); len(f) > 3 && f[0] == "Ready" {
 			n.Ready = f[1] == "True"
@@ -243,6 +248,25 @@ func (d description) node() kubestate.Node {
 		}
 	}
 	return n
+}
+
+func hasRole(roles string) bool {
+	return strings.Contains(roles, "master") || strings.Contains(roles, "control-plane")
+}
+
+// quotas reads the table of a quota: resource, used, hard.
+func (d description) quotas() []kubestate.Quota {
+	var out []kubestate.Quota
+	for _, l := range d.lines {
+		f := strings.Fields(l)
+		if len(f) != 3 {
+			continue
+		}
+		if used, hard := size(f[1]), size(f[2]); hard > 0 || f[2] == "0" {
+			out = append(out, kubestate.Quota{Name: d.field("Name"), Resource: f[0], Full: used >= hard})
+		}
+	}
+	return out
 }
 
 func (d description) volume() kubestate.Volume {

@@ -1,6 +1,7 @@
 package quality
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -37,6 +38,7 @@ func State(c StateCase) CauseScore {
 	if c.Metrics != nil {
 		answers = append(answers, fromMetrics(c)...)
 	}
+	slices.SortStableFunc(answers, func(a, b kubestate.Answer) int { return cmp.Compare(b.Weight, a.Weight) })
 	s.Took = time.Since(start)
 	s.Unknown = len(answers) == 0
 	for i, a := range answers {

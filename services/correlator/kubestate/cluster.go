@@ -16,6 +16,7 @@ type Cluster struct {
 	Claims    []Claim
 	Volumes   []Volume
 	Events    []Event
+	Quotas    []Quota
 	// Units are the services of machines, where somebody looked at them.
 	Units []Unit
 	// Logs are lines of trouble by workload, where they are there.
@@ -37,8 +38,10 @@ type Workload struct {
 
 // Container is one container of a workload.
 type Container struct {
-	Name, Image         string
-	Ports               []int
+	Name, Image string
+	Ports       []int
+	// PortNames are the names of ports that have one.
+	PortNames           []string
 	Liveness, Readiness *Probe
 	// Env are its variables, in any order.
 	Env map[string]string
@@ -77,14 +80,17 @@ type Service struct {
 
 // ServicePort is one port of a service.
 type ServicePort struct {
-	Port, Target int
-	Protocol     string
+	// Target is the port of the pods, or TargetName its name.
+	Port, Target         int
+	TargetName, Protocol string
 }
 
 // Node is a machine.
 type Node struct {
 	Name            string
 	Ready, Cordoned bool
+	// ControlPlane says that it is one of the machines that run the cluster itself.
+	ControlPlane bool
 	// Reason is what the API says of a machine that is not ready.
 	Reason string
 }
@@ -112,6 +118,12 @@ type Event struct {
 	// Kind and Object name what it is about, Workload the workload of that, as far as it is known.
 	Kind, Object, Workload string
 	Reason, Message        string
+}
+
+// Quota is how much of something a namespace may have, and has.
+type Quota struct {
+	Name, Resource string
+	Full           bool
 }
 
 // Unit is a service of a machine.

@@ -70,7 +70,7 @@ const (
 	weightNode     = 4
 	weightRefused  = 3
 	weightContrary = 2
-	weightLooks    = 1
+	weightLooks    = 0.2
 )
 
 // Answer is one reason for trouble.
@@ -215,16 +215,21 @@ func (d *diagnosis) admission() {
 	d.withoutService()
 }
 
-// withoutService finds workloads that listen, are looked for by name, and have no service: one could not be made.
+// withoutService finds workloads that listen and have no service, while others do: one could not be made, where the quota of services is full or the
+// name is looked for.
 func (d *diagnosis) withoutService() {
+	full := slices.ContainsFunc(d.Quotas, func(q Quota) bool { return q.Full && hasAny(q.Resource, "services") })
 	for i := range d.Workloads {
 		w := &d.Workloads[i]
-		if len(w.ports()) == 0 || slices.ContainsFunc(d.Services, func(s Service) bool { return s.Name == w.Name }) {
+		if len(w.ports()) == 0 || slices.ContainsFunc(d.Services, func(s Service) bool { return s.Name == w.Name || matches(s.Selector, w.Labels) && len(s.Selector) > 0 }) {
 			continue
+		}
+		if full {
+			d.add(KindNamespace, d.Namespace, QuotaServices, weightRefused, "%s has no service, and there may be no more of them", w.Name)
 		}
 		for _, e := range d.addresses() {
 			if e.host == w.Name {
-				d.add(KindNamespace, d.Namespace, QuotaServices, weightRefused, "%s is looked for as %s by %s, and no service has that name", w.Name, e.host, e.by)
+				d.add(KindNamespace, d.Namespace, QuotaServices, weightContrary, "%s is looked for as %s by %s, and no service has that name", w.Name, e.host, e.by)
 			}
 		}
 	}

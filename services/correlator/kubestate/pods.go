@@ -47,36 +47,47 @@ func (d *diagnosis) scheduling() {
 	if silent == "" {
 		return
 	}
-	for _, n := range d.Nodes { // Nobody even looked for a machine. The scheduler runs where the control plane does.
-		if hasAny(n.Name, "master", "control") {
+	for i := range d.Nodes { // Nobody even looked for a machine. The scheduler runs where the control plane does.
+		if n := &d.Nodes[i]; n.ControlPlane {
 			d.add(KindNode, n.Name, SchedulerDown, weightContrary, "a pod of %s waits, and no scheduler said why", silent)
 		}
 	}
 }
 
-// refusal returns why most machines do not take a pod.
+// refusal returns why the machines that a pod may go to do not take it. Machines that its own selector or affinity leaves out are the reason only when
+// they are all, and a control plane that is closed is no reason.
 func (d *diagnosis) refusal(said string, p *Pod) Cause {
 	said, _, _ = strings.Cut(said, "preemption:")
 	_, said, _ = strings.Cut(said, "available:")
-	best, most := Cause(""), 0
+	count := map[Cause]int{}
 	for _, m := range clause.FindAllStringSubmatch(strings.ToLower(said), -1) {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			continue
 		}
 		for _, r := range refusals {
-			if !strings.Contains(m[2], r.word) {
-				continue
+			if strings.Contains(m[2], r.word) {
+				count[r.cause] += n
+				break
 			}
-			// Of as many machines, what is said of the pod counts, and not that a machine is closed.
-			if n > most || n == most && best == Cordoned {
-				best, most = r.cause, n
-			}
-			break
 		}
 	}
-	if best == NodeAffinity && p.NodeSelector {
-		return NodeSelector
+	for i := range d.Nodes {
+		if n := &d.Nodes[i]; n.ControlPlane && n.Cordoned && count[Cordoned] > 0 {
+			count[Cordoned]--
+		}
+	}
+	best, most := Cause(""), 0
+	for _, r := range refusals { // In their order: of as many machines, the most telling.
+		if n := count[r.cause]; n > most && r.cause != NodeAffinity && r.cause != NodeSelector {
+			best, most = r.cause, n
+		}
+	}
+	if best == "" && count[NodeAffinity]+count[NodeSelector] > 0 {
+		best = NodeAffinity
+		if p.NodeSelector {
+			best = NodeSelector
+		}
 	}
 	return best
 }

@@ -41,6 +41,8 @@ func (d *diagnosis) ports(s *Service, w *Workload) {
 		switch {
 		case strings.EqualFold(p.Protocol, "UDP") && !slices.ContainsFunc(d.Services, func(o Service) bool { return o.Name != s.Name && udp(&o) }):
 			d.add(KindWorkload, w.Name, ServiceProtocol, weightRefused, "service %s takes %s at port %d", s.Name, p.Protocol, p.Port)
+		case p.TargetName != "" && !slices.ContainsFunc(w.Containers, func(c Container) bool { return slices.Contains(c.PortNames, p.TargetName) }):
+			d.add(KindWorkload, w.Name, ServicePortWrong, weightRefused, "service %s leads to a port named %s, and %s has none of that name", s.Name, p.TargetName, w.Name)
 		case len(listens) > 0 && p.Target > 0 && !slices.Contains(listens, p.Target):
 			d.add(KindWorkload, w.Name, ServicePortWrong, weightRefused, "service %s leads to port %d, and %s listens on %v", s.Name, p.Target, w.Name, listens)
 		}
@@ -112,7 +114,7 @@ func (d *diagnosis) address(a address) {
 			return
 		}
 	}
-	d.add(KindWorkload, a.by, ServiceAddress, weightLooks/2., "%s of %s is %s:%d, and no service has that name", a.variable, a.by, a.host, a.port)
+	d.add(KindWorkload, a.by, ServiceAddress, weightLooks/2, "%s of %s is %s:%d, and no service has that name", a.variable, a.by, a.host, a.port)
 }
 
 // databases looks at what clients of databases write.

@@ -99,7 +99,9 @@ func cluster(c *cloudOpsCase, names *strings.Replacer) *kubestate.Cluster {
 		case "services":
 			out.Services = append(out.Services, d.service())
 		case "nodes":
-			out.Nodes = append(out.Nodes, d.node())
+			n := d.node()
+			n.ControlPlane = hasRole(readDescription(c.K8s[command]).field("Roles")) // A machine may be named like a role.
+			out.Nodes = append(out.Nodes, n)
 		case "resourcequota", "resourcequotas":
 			out.Quotas = append(out.Quotas, d.quotas()...)
 		case "persistentvolumes":

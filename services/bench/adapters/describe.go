@@ -225,6 +225,9 @@ func (d description) service() kubestate.Service {
 		switch key {
 		case "Port":
 			f := strings.Fields(v)
+			if len(f) == 0 {
+				continue
+			}
 			number, protocol, _ := strings.Cut(f[len(f)-1], "/")
 			port = kubestate.ServicePort{Port: whole(number), Protocol: protocol}
 		case "TargetPort":
@@ -240,7 +243,7 @@ func (d description) service() kubestate.Service {
 }
 
 func (d description) node() kubestate.Node {
-	n := kubestate.Node{Name: d.field("Name"), Cordoned: d.field("Unschedulable") == "true", ControlPlane: hasRole(d.field("Roles"))}
+	n := kubestate.Node{Name: d.field("Name"), Cordoned: d.field("Unschedulable") == "true"}
 	for _, l := range d.lines {
 		if f := strings.Fields(l); len(f) > 3 && f[0] == "Ready" {
 			n.Ready = f[1] == "True"

@@ -17,8 +17,6 @@ const (
 	nextShare = 0.5
 	// maxColumn bounds a column.
 	maxColumn = 8
-	// keptItems of a column are kept for evidence.
-	keptItems = 8
 )
 
 // gather sorts items into the columns of their nodes and combines them.

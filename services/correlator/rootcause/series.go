@@ -104,8 +104,8 @@ func (s *scratch) cut(w *model.Window, onset, now, history int64) points {
 
 // scratch is reused from series to series.
 type scratch struct {
-	before, after, sorted, z, window, past []float64
-	times, steps                           []int64
+	before, after, sorted, window, past []float64
+	times, steps                        []int64
 	// incidents are times that are no normal.
 	incidents []Interval
 }

@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import * as data from "./data.mjs";
+import * as incidents from "./incidents.mjs";
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
 const password = "fixture";
@@ -39,7 +40,15 @@ class Problem extends Error {
 }
 
 export function startFixture({ port = 0, flags = [], now = () => Date.now() } = {}) {
-  const state = { flags: new Set(flags), startedAt: now(), failures: 0, replayed: new Set(), now };
+  const state = {
+    flags: new Set(flags),
+    startedAt: now(),
+    failures: 0,
+    replayed: new Set(),
+    now,
+    incidents: incidents.makeIncidents(now()),
+    readers: new Set(),
+  };
   const server = createServer((req, res) => handle(state, req, res).catch((error) => sendError(res, error)));
   return new Promise((resolve) =>
     server.listen(port, "127.0.0.1", () =>
@@ -139,6 +148,9 @@ async function api(state, req, res, url) {
   const list = (items) => (empty ? [] : items);
   const m = /^\/api\/v1\/(hosts|traces|dead-letters|label)\/([^/]+)(?:\/(\w+))?$/.exec(path);
 
+  if (path === "/api/v1/brain" || path.startsWith("/api/v1/incidents")) {
+    return incidentsApi(state, req, res, path, q, warnings);
+  }
   switch (path) {
     case "/api/v1/system":
       return json(res, system(state, now));
@@ -206,6 +218,71 @@ async function api(state, req, res, url) {
     return json(res, undefined, 202);
   }
   throw new Problem(404, "not_found", `There is no ${path}.`);
+}
+
+async function incidentsApi(state, req, res, path, q, warnings) {
+  const now = state.now();
+  const empty = state.flags.has("empty");
+  if (path === "/api/v1/brain") {
+    const asleep = state.flags.has("no-brain");
+    return json(res, {
+      healthy: !asleep,
+      message: asleep ? "Nothing watches telemetry for incidents: no process of the correlator has spoken yet." : "",
+      ...(asleep ? {} : { checked_at: new Date(now - 26_000).toISOString() }),
+      lag_ms: 26_000,
+      series: asleep ? 0 : 18_412,
+      unwatched: 0,
+      entities: 41,
+      templates: 377,
+      memory_bytes: 21_000_000,
+      samples_per_second: 1_240,
+      decisions_per_second: 1_240,
+      open_incidents: 2,
+      judged: { days: 90, right: 11, wrong: 1, total: 19, precision: 11 / 12 },
+      processes: [],
+    });
+  }
+  if (path === "/api/v1/incidents/stream") {
+    res.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+    res.write(": open\n\n");
+    state.readers.add(res);
+    req.on("close", () => state.readers.delete(res));
+    return;
+  }
+  if (path === "/api/v1/incidents") {
+    const states = (q.get("state") ?? "open,quiet,resolved").split(",");
+    const text = (q.get("q") ?? "").toLowerCase();
+    const items = (empty || state.flags.has("no-brain") ? [] : state.incidents).filter(
+      (i) =>
+        states.includes(i.state) &&
+        (!q.get("severity") || i.severity === q.get("severity")) &&
+        (!q.get("assignee") || i.assignee === q.get("assignee")) &&
+        (!q.get("entity") || i.entities.some((e) => `${e.kind}:${e.name}` === q.get("entity"))) &&
+        `${i.id} ${i.title} ${i.verdict.sentence}`.toLowerCase().includes(text),
+    );
+    return json(res, { items: items.map(incidents.brief), warnings });
+  }
+  const [, id, rest = "", feedback] = /^\/api\/v1\/incidents\/([^/]+)(?:\/([^/]+)(?:\/([^/]+))?)?$/.exec(path) ?? [];
+  const found = state.incidents.find((i) => i.id === id);
+  if (!found) throw new Problem(404, "not_found", `there is no incident ${id}`, "list them with GET /api/v1/incidents");
+  if (req.method === "GET") {
+    if (rest === "timeline") return json(res, incidents.timeline(found, now));
+    const { verdict, members, comments, feedback: judged, history } = found;
+    return json(res, { ...incidents.brief(found), verdict, members, comments, feedback: judged, history });
+  }
+  let answer;
+  if (req.method === "DELETE" && rest === "feedback") {
+    const f = found.feedback.find((x) => x.id === feedback);
+    if (!f) throw new Problem(404, "not_found", "there is no such judgement");
+    f.revoked = new Date(now).toISOString();
+    answer = { status: "applied", command_id: `r${feedback}`, incident_id: id };
+  } else {
+    answer = incidents.apply(found, rest, JSON.parse((await bodyOf(req)) || "{}"), now);
+    if (!answer) throw new Problem(404, "not_found", `There is no ${path}.`);
+  }
+  if (state.flags.has("brain-away")) return json(res, { ...answer, status: "queued", incident: undefined }, 202);
+  for (const r of state.readers) r.write(`event: incident\ndata: ${JSON.stringify(incidents.brief(found))}\n\n`);
+  return json(res, answer);
 }
 
 function system(state, now) {

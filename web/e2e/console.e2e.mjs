@@ -283,6 +283,7 @@ describe("console", () => {
 
   const routes = () => [
     ["getting-started", "/start", '[data-protocol="agent"]'],
+    ["incidents", "/incidents", isFixture ? "table tbody tr" : '[data-state="empty"], table tbody tr'],
     ["hosts", "/hosts", "table tbody tr"],
     ["host", `/hosts/${encodeURIComponent(host.id)}`, "canvas"],
     ["processes", `/hosts/${encodeURIComponent(host.id)}?tab=processes`, "table tbody tr"],

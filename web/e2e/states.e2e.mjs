@@ -30,6 +30,7 @@ describe("states", () => {
       const { page } = desk;
       await set(flag);
       for (const path of [
+        "/incidents",
         "/hosts",
         "/logs",
         "/explore/metrics",
@@ -67,7 +68,7 @@ describe("states", () => {
   test("empty answers say why and offer one next step", async () => {
     const { page } = desk;
     await set("empty");
-    for (const path of ["/hosts", "/logs", "/patterns", "/traces", "/services", "/ingest"]) {
+    for (const path of ["/incidents", "/hosts", "/logs", "/patterns", "/traces", "/services", "/ingest"]) {
       await page.goto(base + path);
       await page.locator('[data-state="empty"]').first().waitFor();
     }

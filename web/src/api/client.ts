@@ -1,5 +1,5 @@
 import { ApiError, errorFromAnswer, networkError } from "./errors";
-import type { GetRoutes, Session } from "./types";
+import type { CommandAnswer, GetRoutes, Session } from "./types";
 
 type Params = Record<string, string | number | boolean | string[] | undefined>;
 
@@ -61,6 +61,21 @@ export class Client {
     return this.request("POST", `/api/v1/dead-letters/${seq}/replay`, {
       headers: { "Idempotency-Key": idempotencyKey },
     });
+  }
+
+  /** Asks something of an incident; the same key again is the same request. */
+  actOnIncident(id: string, action: string, body: object, idempotencyKey: string): Promise<CommandAnswer> {
+    return this.request("POST", `/api/v1/incidents/${encodeURIComponent(id)}/${action}`, {
+      body,
+      headers: { "Idempotency-Key": idempotencyKey },
+    });
+  }
+
+  revokeFeedback(id: string, feedback: string): Promise<CommandAnswer> {
+    return this.request(
+      "DELETE",
+      `/api/v1/incidents/${encodeURIComponent(id)}/feedback/${encodeURIComponent(feedback)}`,
+    );
   }
 
   /** Sends a request and decodes the JSON answer; T is trusted here, at the wire, and nowhere else. */

@@ -336,6 +336,191 @@ export interface TraceFilter extends WindowQuery {
 }
 
 /** Each GET route with its query and its answer. */
+export type IncidentState = "open" | "quiet" | "resolved" | "merged";
+export type IncidentSeverity = "critical" | "high" | "medium" | "low";
+export type FeedbackKind = "confirm" | "reject" | "not_related" | "expected" | "mute";
+
+export interface Entity {
+  kind: string;
+  name: string;
+}
+
+export interface PersonAct {
+  at: string;
+  who: string;
+  text: string;
+}
+
+/** An incident in one line. */
+export interface IncidentBrief {
+  id: string;
+  state: IncidentState;
+  severity: IncidentSeverity;
+  title: string;
+  start: string;
+  detected: string;
+  updated: string;
+  quiet?: string;
+  end?: string;
+  paged?: string;
+  cause?: { entity: Entity; signal?: string; change_id?: string; kind: string; confidence: number; why: string };
+  unknown: boolean;
+  sentence: string;
+  entities: Entity[];
+  entity_count: number;
+  member_count: number;
+  open_count: number;
+  acknowledged?: PersonAct;
+  assignee?: string;
+  merged_into?: string;
+  comment_count: number;
+  confirmed: number;
+  rejected: number;
+}
+
+export interface Evidence {
+  text: string;
+  finding_id?: string;
+  entity?: Entity;
+  language: string;
+  query: string;
+  start: string;
+  end: string;
+  data: Columns;
+  low: number | null;
+  high: number | null;
+}
+
+export interface SignalRef {
+  series_id?: string;
+  name: string;
+  labels: Record<string, string>;
+  role: string;
+  unit: string;
+}
+
+export interface Candidate {
+  entity: Entity;
+  signal?: SignalRef;
+  change_id?: string;
+  kind: string;
+  onset: string;
+  score: number;
+  confidence: number;
+  for: Evidence[];
+  against: Evidence[];
+  why: string;
+}
+
+export interface Verdict {
+  at?: string;
+  candidates: Candidate[];
+  unknown: boolean;
+  checked: string[];
+  first_failure: Evidence[];
+  impact: Evidence[];
+  sentence: string;
+}
+
+export interface IncidentMember {
+  finding_id: string;
+  entity: Entity;
+  name: string;
+  joined: string;
+  reason: string;
+  open: boolean;
+  times: number;
+  folded: string[];
+  held?: string;
+}
+
+export interface Feedback {
+  id: string;
+  kind: FeedbackKind;
+  target: string;
+  at: string;
+  who: string;
+  text: string;
+  until?: string;
+  revoked?: string;
+}
+
+export interface Incident
+  extends Omit<
+    IncidentBrief,
+    "cause" | "unknown" | "sentence" | "entity_count" | "comment_count" | "confirmed" | "rejected"
+  > {
+  members: IncidentMember[];
+  verdict: Verdict;
+  split_from?: string;
+  resolution?: string;
+  comments: PersonAct[];
+  feedback: Feedback[];
+  history: { at: string; text: string }[];
+}
+
+export type TimelineKind =
+  | "finding"
+  | "finding_end"
+  | "change"
+  | "known"
+  | "comment"
+  | "acknowledged"
+  | "feedback"
+  | "feedback_revoked"
+  | "command";
+
+export interface TimelineEntry {
+  time: string;
+  kind: TimelineKind;
+  title: string;
+  text: string;
+  who?: string;
+  entity?: Entity;
+  finding_id?: string;
+  change_id?: string;
+  cause: boolean;
+  url?: string;
+  refused?: boolean;
+}
+
+export interface Brain {
+  healthy: boolean;
+  message: string;
+  checked_at?: string;
+  lag_ms: number;
+  series: number;
+  unwatched: number;
+  entities: number;
+  templates: number;
+  memory_bytes: number;
+  samples_per_second: number;
+  decisions_per_second: number;
+  open_incidents: number;
+  judged: { days: number; right: number; wrong: number; total: number; precision: number | null };
+}
+
+/** What became of a request to act. */
+export interface CommandAnswer {
+  status: "applied" | "queued";
+  command_id: string;
+  feedback_id?: string;
+  incident_id?: string;
+  incident?: IncidentBrief;
+}
+
+export type IncidentFilter = WindowQuery & {
+  state?: string;
+  severity?: string;
+  service?: string;
+  host?: string;
+  entity?: string;
+  assignee?: string;
+  q?: string;
+  limit?: number;
+  cursor?: string;
+};
+
 export interface GetRoutes {
   "/api/v1/session": { query: never; answer: Session };
   "/api/v1/system": { query: never; answer: System };
@@ -353,6 +538,10 @@ export interface GetRoutes {
   "/api/v1/logs": { query: LogFilter & { limit?: number; cursor?: string; direction?: string }; answer: LogPage };
   "/api/v1/logs/histogram": { query: LogFilter & { buckets?: number }; answer: LogHistogram };
   "/api/v1/logs/facets": { query: LogFilter; answer: LogFacets };
+  "/api/v1/incidents": { query: IncidentFilter; answer: Page<IncidentBrief> };
+  "/api/v1/incidents/{id}": { query: never; answer: Incident };
+  "/api/v1/incidents/{id}/timeline": { query: never; answer: { items: TimelineEntry[]; warnings?: string[] } };
+  "/api/v1/brain": { query: never; answer: Brain };
   "/api/v1/traces": { query: TraceFilter; answer: Page<TraceSummary> };
   "/api/v1/traces/{id}": { query: never; answer: Trace };
 }

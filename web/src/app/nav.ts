@@ -1,7 +1,16 @@
 import type { IconName } from "@/ui/Icon";
 
 export interface NavItem {
-  to: "/hosts" | "/services" | "/explore/metrics" | "/logs" | "/patterns" | "/traces" | "/ingest" | "/start";
+  to:
+    | "/incidents"
+    | "/hosts"
+    | "/services"
+    | "/explore/metrics"
+    | "/logs"
+    | "/patterns"
+    | "/traces"
+    | "/ingest"
+    | "/start";
   label: string;
   icon: IconName;
   keys: string;
@@ -14,6 +23,10 @@ export interface NavGroup {
 
 /** The navigation, its command-menu entries and its go-to keys come from this one list. */
 export const navigation: readonly NavGroup[] = [
+  {
+    label: "Watch",
+    items: [{ to: "/incidents", label: "Incidents", icon: "incidents", keys: "g n" }],
+  },
   {
     label: "Fleet",
     items: [

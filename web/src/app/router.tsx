@@ -154,6 +154,49 @@ const trace = createRoute({
   component: lazyRouteComponent(() => import("@/features/traces/TracePage"), "TracePage"),
 });
 
+export const incidentViews = ["open", "resolved", "all"] as const;
+export type IncidentView = (typeof incidentViews)[number];
+export const incidentSeverities = ["critical", "high", "medium", "low"] as const;
+
+export interface IncidentsSearch {
+  q?: string;
+  view?: IncidentView;
+  severity?: (typeof incidentSeverities)[number];
+  entity?: string;
+  assignee?: string;
+}
+
+const incidents = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/incidents",
+  validateSearch: (s: Search): IncidentsSearch => ({
+    q: text(s, "q"),
+    view: oneOf(s, "view", incidentViews),
+    severity: oneOf(s, "severity", incidentSeverities),
+    entity: text(s, "entity"),
+    assignee: text(s, "assignee"),
+  }),
+  component: lazyRouteComponent(() => import("@/features/incidents/IncidentsPage"), "IncidentsPage"),
+});
+
+export const timelineShows = ["people", "system", "changes"] as const;
+
+export interface IncidentSearch {
+  /** The candidate that is looked at, from 1. */
+  cause?: string;
+  show?: (typeof timelineShows)[number];
+}
+
+const incident = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/incidents/$id",
+  validateSearch: (s: Search): IncidentSearch => ({
+    cause: oneOf(s, "cause", ["1", "2", "3", "4", "5", "6", "7", "8", "9"]),
+    show: oneOf(s, "show", timelineShows),
+  }),
+  component: lazyRouteComponent(() => import("@/features/incidents/IncidentPage"), "IncidentPage"),
+});
+
 const ingest = createRoute({
   getParentRoute: () => rootRoute,
   path: "/ingest",
@@ -163,6 +206,8 @@ const ingest = createRoute({
 const routeTree = rootRoute.addChildren([
   home,
   start,
+  incidents,
+  incident,
   hosts,
   host,
   services,

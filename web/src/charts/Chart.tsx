@@ -8,6 +8,7 @@ import "uplot/dist/uPlot.min.css";
 import css from "./charts.module.css";
 import { type Frame, stack } from "./frame";
 import { buildOptions, type ChartKind } from "./options";
+import { drawOverlay, type Overlay } from "./overlay";
 import { summarise } from "./summary";
 import { useChartTheme } from "./theme";
 
@@ -22,6 +23,8 @@ interface Props {
   window: TimeWindow;
   hidden?: ReadonlySet<string>;
   syncKey?: string;
+  /** Expected band, and times (unix seconds) to mark, drawn over the lines. */
+  overlay?: Overlay;
   onZoom?: (window: TimeWindow) => void;
   onZoomOut?: () => void;
 }
@@ -97,6 +100,7 @@ export function Chart(props: Props) {
       x: { time: true, range: () => [callbacks.current.window.startMs / 1000, callbacks.current.window.endMs / 1000] },
     };
     options.hooks = {
+      drawAxes: [(u) => drawOverlay(u, callbacks.current.overlay, theme)],
       setCursor: [
         (u) => {
           const index = u.cursor.idx;

@@ -26,10 +26,22 @@ interface Props<T> {
   /** Gives this table j, k and Enter; one table of a page may have them. */
   keyboard?: boolean;
   maxHeight?: number;
+  /** What single keys do to the active row, with keyboard. */
+  rowKeys?: readonly { keys: string; label: string; run: (row: T) => void }[];
 }
 
 /** The table of all lists: sortable by column, movable by keyboard, scrolls sideways inside itself. */
-export function DataTable<T>({ label, rows, columns, rowKey, initialSort, onOpen, keyboard, maxHeight }: Props<T>) {
+export function DataTable<T>({
+  label,
+  rows,
+  columns,
+  rowKey,
+  initialSort,
+  onOpen,
+  keyboard,
+  maxHeight,
+  rowKeys,
+}: Props<T>) {
   const [sort, setSort] = useState<SortState | undefined>(initialSort);
   const [active, setActive] = useState(-1);
   const sorted = useMemo(() => {
@@ -51,6 +63,12 @@ export function DataTable<T>({ label, rows, columns, rowKey, initialSort, onOpen
           ...(onOpen && activeRow !== undefined
             ? [{ keys: "Enter", label: "Open row", group: "Lists", run: () => onOpen(activeRow) }]
             : []),
+          ...(activeRow !== undefined ? (rowKeys ?? []) : []).map((k) => ({
+            keys: k.keys,
+            label: k.label,
+            group: "Lists",
+            run: () => activeRow !== undefined && k.run(activeRow),
+          })),
         ]
       : [],
   );

@@ -1,5 +1,7 @@
 /** Line icons on a 16 grid, drawn for this console; colour is the text's. */
 const paths = {
+  incidents:
+    "M8 2a4.2 4.2 0 00-4.2 4.2c0 3.6-1.3 4.8-1.3 4.8h11s-1.3-1.2-1.3-4.8A4.2 4.2 0 008 2zM6.7 13.5a1.5 1.5 0 002.6 0",
   hosts: "M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.01M5 11h.01",
   services: "M8 1.8l5.4 3.1v6.2L8 14.2l-5.4-3.1V4.9zM8 8l5.2-3M8 8v6M8 8L2.8 5",
   metrics: "M2 13.5h12M2.5 10.5l3-4 3 2.5 5-6",
@@ -32,6 +34,9 @@ const paths = {
   plus: "M8 3v10M3 8h10",
   trash: "M3 4.5h10M6 4.5V3h4v1.5M4.5 4.5l.5 9h6l.5-9",
   link: "M6.5 9.5l3-3M7 4.5l1.5-1.5a3 3 0 014.2 4.2L11.5 8.7M9 11.5L7.5 13a3 3 0 01-4.2-4.2l1.3-1.4",
+  user: "M8 8a2.8 2.8 0 100-5.6A2.8 2.8 0 008 8zM2.8 13.8a5.3 5.3 0 0110.4 0",
+  undo: "M5.5 3L2.5 6l3 3M2.5 6h7a3.8 3.8 0 010 7.5H6",
+  comment: "M2.5 3h11v8h-6l-3 2.5V11h-2z",
   keyboard: "M1.5 4h13v8h-13zM4 6.5h.01M6.5 6.5h.01M9 6.5h.01M11.5 6.5h.01M5 9.5h6",
   sidebar: "M2 3h12v10H2zM6 3v10",
   up: "M8 13V3M4 7l4-4 4 4",

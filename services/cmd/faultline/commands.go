@@ -29,7 +29,7 @@ func newCommand() *cobra.Command {
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return runAll(cmd, flags) }
 	agent := agentcmd.Command(app.BuildInfo().Version)
 	agent.Use = "agent"
-	root.AddCommand(versionCommand(), doctorCommand(flags), migrateCommand(flags), explainCommand(flags), rulesCommand(), benchCommand(), pipelineCommand(flags), sqlCommand(flags), backtestCommand(flags), agent)
+	root.AddCommand(versionCommand(), doctorCommand(flags), migrateCommand(flags), explainCommand(flags), rulesCommand(), benchCommand(), pipelineCommand(flags), sqlCommand(flags), incidentsCommand(flags), backtestCommand(flags), agent)
 	for _, r := range clusterRoles() {
 		root.AddCommand(&cobra.Command{
 			Use: r.Name, Short: r.Short + " (a process of its own, for a cluster)", Args: cobra.NoArgs,

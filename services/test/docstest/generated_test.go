@@ -88,7 +88,7 @@ var (
 // TestEveryColumnIsDescribed holds the pages about tables against the migrations.
 func TestEveryColumnIsDescribed(t *testing.T) {
 	var text strings.Builder
-	for _, name := range []string{"tables.md", "logs.md", "spans.md", "changes.md"} {
+	for _, name := range []string{"tables.md", "logs.md", "spans.md", "changes.md", "incidents.md"} {
 		b, err := os.ReadFile(filepath.Join(root, "docs", "formats", name))
 		if err != nil {
 			t.Fatal(err)

@@ -325,6 +325,7 @@ func (s *Stage) forget(e *entity, k *kind) {
 	for id, sh := range e.shapes {
 		if sh.kind == k {
 			delete(e.shapes, id)
+			s.miner.Forget(e.scope, id)
 		}
 	}
 }

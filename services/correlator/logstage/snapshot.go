@@ -178,7 +178,9 @@ func readFlow(r *snapshot.Reader) flow { return flow{r.Fixed(), r.Int()} }
 func (f *follower) write(w *snapshot.Writer, number map[*entity]uint64) {
 	w.Uint(f.every)
 	w.Uint(f.passed)
-	lines := slices.Clone(f.held)
+	lines := slices.DeleteFunc(slices.Clone(f.held), func(h held) bool {
+		return h.shape.entity.shapes[h.shape.id] != h.shape // It had no room, and was let go: it follows nothing either way.
+	})
 	slices.SortFunc(lines, compareHeld)
 	w.Uint(uint64(len(lines)))
 	for _, h := range lines {

@@ -154,11 +154,12 @@ func (s *Stage) Logs(b *model.Logs) {
 		s.batch[i] = s.source(&b.Resources[i])
 	}
 	for i, ns := range b.TimesNS {
-		src := s.batch[b.ResourceIdx[i]]
-		if src == nil {
+		at := b.ResourceIdx[i]
+		if int(at) >= len(s.batch) || s.batch[at] == nil {
 			s.counts.Unattributed++
 			continue
 		}
+		src := s.batch[at]
 		trace := ""
 		if b.TraceIDs != nil {
 			trace = b.TraceIDs[i]
@@ -340,23 +341,48 @@ func (s *Stage) Mark(k eventtime.Mark, emit func(model.Derived)) []model.Finding
 		s.open++
 	}
 	s.followers(k.WatermarkMS)
-	s.forgetSources(k)
+	s.sweep(k)
 	slices.SortFunc(s.found, func(a, b model.Finding) int {
 		return cmp.Or(a.Entity.Compare(b.Entity), cmp.Compare(a.OnsetMS, b.OnsetMS), cmp.Compare(a.ID, b.ID))
 	})
 	return s.found
 }
 
-// forgetSources drops the sources that were silent for long, now and then.
-func (s *Stage) forgetSources(k eventtime.Mark) {
-	if k.Seq%64 != 0 {
+// sweepEvery is after how many marks what is long gone is looked for: five minutes of them.
+const sweepEvery = 60
+
+// sweep drops the sources that were silent for long, the shapes that had no room so that they may try again, and the entities of which nothing is
+// left.
+func (s *Stage) sweep(k eventtime.Mark) {
+	if k.Seq%sweepEvery != 0 {
 		return
 	}
+	live := map[*entity]bool{}
 	for id, src := range s.sources {
 		if src.lastMS+s.cfg.IdleMS < k.WatermarkMS {
 			delete(s.sources, id)
+		} else {
+			live[src.entity] = true
 		}
 	}
+	for _, t := range s.follow.traces {
+		live[t.entity] = true
+	}
+	for _, h := range s.follow.held {
+		live[h.shape.entity] = true
+	}
+	s.ordered = slices.DeleteFunc(s.ordered, func(e *entity) bool {
+		for id, sh := range e.shapes {
+			if sh.kind == &e.rest && sh.counts == [ring]uint32{} {
+				delete(e.shapes, id)
+			}
+		}
+		if live[e] || len(e.shapes) > 0 || e.lastMS+s.cfg.ForgetMS >= k.WatermarkMS || e.rest.lastMS > 0 || e.sequenceMS > 0 {
+			return false
+		}
+		delete(s.entities, e.entity)
+		return true
+	})
 }
 
 // start opens the first window and counts the lines that waited for it.

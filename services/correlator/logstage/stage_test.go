@@ -380,3 +380,36 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%v", d.told)
 	}
 }
+
+// What is not heard of any more leaves nothing behind, and makes room.
+func TestForgetting(t *testing.T) {
+	cfg := Default()
+	cfg.ForgetMS, cfg.IdleMS, cfg.MaxEntities, cfg.MaxShapes = 1_200_000, 300_000, 2, 5
+	d := newDriver(cfg)
+	d.to(0)
+	for i := range 8 {
+		d.Logs(batchOf(line{"a", 1, 9, strings.Repeat(string(rune('a'+i))+"x ", i+1), 0}, line{"b", 1, 9, "hello", i + 1}))
+	}
+	d.to(60)
+	if c := d.Counts(); c.Overflow != 3 {
+		t.Errorf("%+v", c)
+	}
+	before := len(d.Snapshot())
+	d.to(3000)
+	d.Logs(batchOf(line{"c", 3001, 9, "hello", 0}))
+	if c := d.Counts(); c.Unattributed != 0 {
+		t.Errorf("no room for another one: %+v", c)
+	}
+	if templates, shapes := d.Templates(); templates != 0 || shapes != 1 {
+		t.Errorf("%d templates of %d shapes are left", templates, shapes)
+	}
+	if after := len(d.Snapshot()); after > before {
+		t.Errorf("%d bytes of state, %d before", after, before)
+	}
+	again, err := Restore(d.Snapshot(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Stage = again
+	d.to(3100)
+}

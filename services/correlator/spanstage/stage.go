@@ -123,13 +123,13 @@ func (s *Stage) Spans(b *model.Spans) {
 }
 
 func (s *Stage) take(in *model.Span, resources []model.Resource) {
-	end := in.StartNS + in.DurationNS
+	end := in.StartNS + in.DurationNS // Less than the start when it is beyond all numbers.
 	endMS := end / 1e6
 	if s.mark.Seq > 0 && endMS <= s.mark.WatermarkMS-s.cfg.JoinMS {
 		s.counts.Late++
 		return
 	}
-	if int(in.ResourceIdx) >= len(resources) || len(in.TraceID) != 16 || len(in.SpanID) != 8 || in.DurationNS < 0 || in.StartNS < 0 {
+	if int(in.ResourceIdx) >= len(resources) || len(in.TraceID) != 16 || len(in.SpanID) != 8 || in.StartNS < 0 || end < in.StartNS {
 		s.counts.Unattributed++
 		return
 	}

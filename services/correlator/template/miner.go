@@ -245,3 +245,48 @@ func (t *Template) widen(tokens []Token) {
 		}
 	}
 }
+
+// Forget drops a shape, and its template when that was the last one of it. O(templates of its length and punctuation).
+func (m *Miner) Forget(service string, shape uint64) {
+	s := m.scopes[service]
+	if s == nil || s.shapes[shape] == nil {
+		return
+	}
+	t := s.shapes[shape].root()
+	delete(s.shapes, shape)
+	m.shapes--
+	if t.Shapes--; t.Shapes > 0 {
+		return
+	}
+	key := skeleton(t.Tokens)
+	if b := s.buckets[key]; b != nil {
+		n := len(b.live)
+		b.live = without(b.live, t)
+		s.live -= n - len(b.live)
+		for k, group := range b.variants {
+			if group = without(group, t); len(group) == 0 {
+				delete(b.variants, k)
+			} else {
+				b.variants[k] = group
+			}
+		}
+		if len(b.live) == 0 {
+			delete(s.buckets, key)
+		}
+	}
+	if len(s.shapes) == 0 {
+		delete(m.scopes, service)
+	}
+}
+
+// without returns list without t and without what has become part of it.
+func without(list []*Template, t *Template) []*Template {
+	kept := list[:0]
+	for _, o := range list {
+		if o.root() != t {
+			kept = append(kept, o)
+		}
+	}
+	clear(list[len(kept):])
+	return kept
+}

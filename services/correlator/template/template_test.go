@@ -1,12 +1,14 @@
 package template_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/faultline-io/faultline/services/correlator/snapshot"
 	"github.com/faultline-io/faultline/services/correlator/template"
 	"github.com/faultline-io/faultline/services/internal/logshape"
 )
@@ -162,6 +164,58 @@ func TestBounds(t *testing.T) {
 	}
 	if m.Overflow != 2 {
 		t.Errorf("%d lines overflowed", m.Overflow)
+	}
+}
+
+func TestForget(t *testing.T) {
+	m := template.New(template.Config{MaxShapes: 7, MaxTemplates: 6})
+	users := []string{"root", "bob", "eve", "kim", "sue"}
+	line := func(u string) string { return "session opened for user " + u }
+	var ids []uint64
+	for _, u := range users {
+		ids = append(ids, m.Learn("s", logshape.Hash(line(u)), line(u)).ID)
+	}
+	m.Learn("s", 1, "a b")
+	m.Learn("s", 2, "c d e")
+	if m.Learn("s", 3, "f g h i") != nil {
+		t.Fatal("more shapes than there is room for")
+	}
+	for _, u := range users[1:] {
+		m.Forget("s", logshape.Hash(line(u)))
+	}
+	if got := m.Find("s", logshape.Hash(line("root"))); got == nil || got.ID != ids[0] || got.Shapes != 1 {
+		t.Errorf("%+v", got)
+	}
+	m.Forget("s", logshape.Hash(line("root")))
+	m.Forget("s", logshape.Hash(line("root")))
+	m.Forget("s", 99)
+	m.Forget("other", 1)
+	if m.Find("s", logshape.Hash(line("root"))) != nil {
+		t.Error("not forgotten")
+	}
+	if got := m.Learn("s", 3, "f g h i"); got == nil {
+		t.Error("no room was made")
+	}
+	w := snapshot.NewWriter('m', 1)
+	m.Append(w)
+	data := w.Bytes()
+	r, err := snapshot.Open(data, 'm', 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := template.ReadMiner(r, template.Config{MaxShapes: 7, MaxTemplates: 6})
+	if err := r.End(); err != nil {
+		t.Fatal(err)
+	}
+	w = snapshot.NewWriter('m', 1)
+	again.Append(w)
+	if !bytes.Equal(w.Bytes(), data) {
+		t.Error("a snapshot does not come back")
+	}
+	for _, m := range []*template.Miner{m, again} {
+		if got := m.Learn("s", 4, line("zoe")); got == nil || got.ID != 4 {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 func (s *Service) Loads(ctx context.Context) error {
 	now := s.deps.Clock()
 	series, err := s.look(ctx, now, func(n string) []string {
-		if _, ok := loadOf(n); ok {
+		if _, _, ok := loadOf(n); ok {
 			return []string{n}
 		}
 		return nil
@@ -75,16 +75,18 @@ func (t *target) add(past map[uint64]clickhouse.History, end int64) ([]float64, 
 			if hour < 0 || hour >= loadPast {
 				continue
 			}
-			grown, covered := increase(h, k)
-			if covered <= 0 {
-				continue
+			rate := h.Mean[k]
+			if !t.rate {
+				rate = increase(h, k) / 3600
 			}
 			if math.IsNaN(rates[hour]) {
 				rates[hour] = 0
 				carriers[hour] = map[string]bool{}
 			}
-			rates[hour] += grown / covered
-			carriers[hour][t.instances[i]] = true
+			rates[hour] += rate
+			if t.instances[i] != "" {
+				carriers[hour][t.instances[i]] = true
+			}
 		}
 	}
 	var c capacity
@@ -103,14 +105,13 @@ func (t *target) add(past map[uint64]clickhouse.History, end int64) ([]float64, 
 	return rates[first:], c
 }
 
-// increase returns by how much a counter grew in hour k of its past, with resets, and how many seconds that covers. The hour before counts only
-// when it is there.
-func increase(h clickhouse.History, k int) (grown, seconds float64) {
-	grown = step(h.First[k], h.Last[k])
+// increase returns by how much a counter grew in hour k of its past, with resets. The hour before counts only when it is there.
+func increase(h clickhouse.History, k int) float64 {
+	grown := step(h.First[k], h.Last[k])
 	if k > 0 && h.TimesMS[k]-h.TimesMS[k-1] == hourMS {
 		grown += step(h.Last[k-1], h.First[k])
 	}
-	return grown, float64(hourMS) / 1000
+	return grown
 }
 
 // step is the growth of a counter from a to b: one that fell began again at 0.

@@ -74,9 +74,9 @@ func (w *world) fill(t *testing.T) {
 		w.put(t, "node_filesystem_avail_bytes", 30, hour, f, "instance", "web-1:9100", "job", "node", "mountpoint", mount, "fstype", "ext4")
 		w.put(t, "node_filesystem_free_bytes", 30, hour, f, "instance", "web-1:9100", "job", "node", "mountpoint", mount, "fstype", "ext4")
 	}
-	disk("/var", func(d float64) float64 { return (66 - 2*d + .2*noise(d)) * gib })                  // Full in three days.
+	disk("/var", func(d float64) float64 { return (66 - 2*d + .2*noise(d)) * gib })                   // Full in three days.
 	disk("/logs", func(d float64) float64 { x := d * 3.3; return (40 - 35*(x-math.Floor(x))) * gib }) // Rotated.
-	disk("/home", func(d float64) float64 { return (50 + noise(d)) * gib })                          // Quiet.
+	disk("/home", func(d float64) float64 { return (50 + noise(d)) * gib })                           // Quiet.
 	w.put(t, "node_filesystem_avail_bytes", 30, hour, func(float64) float64 { return 0 }, "instance", "web-1:9100", "job", "node", "mountpoint", "/snap", "fstype", "squashfs")
 	for _, i := range []string{"api-1:80", "api-2:80"} {
 		leak := 0.

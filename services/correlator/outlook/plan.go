@@ -26,7 +26,9 @@ type target struct {
 	// series are what is read: one for a stock, all that are added up for a load. instances has for each whose it is.
 	series    []found
 	instances []string
-	measure   measure
+	// rate says that the values of a load are rates and not those of counters.
+	rate    bool
+	measure measure
 	// limit is the series with the limit, for measureUsed.
 	limit found
 }
@@ -179,7 +181,7 @@ func (p planner) loads(all []found) []target {
 	var out []target
 	index := map[uint64]int{}
 	for _, f := range all {
-		resource, ok := loadOf(f.name)
+		resource, rate, ok := loadOf(f.name)
 		if !ok || idle(f.labels) {
 			continue
 		}
@@ -189,6 +191,8 @@ func (p planner) loads(all []found) []target {
 			e = model.Entity{Kind: model.KindService, Name: s}
 		} else if v := model.Lookup(f.labels, model.LabelInstance); v != "" && e.Kind == model.KindService {
 			instance = v
+		} else if rate {
+			instance = "" // Of the whole service.
 		}
 		if e.Kind != model.KindService && !(e.Kind == model.KindHost && resource == resourceCPU) {
 			continue
@@ -199,7 +203,7 @@ func (p planner) loads(all []found) []target {
 			i = len(out)
 			index[id] = i
 			out = append(out, target{
-				id: id, kind: store.ForecastLoad, resource: resource, entity: e,
+				id: id, kind: store.ForecastLoad, resource: resource, entity: e, rate: rate,
 				signal: model.SignalRef{Name: f.name, Labels: entityLabels(e), Role: model.RoleTraffic, Unit: "1/s"},
 			})
 		}

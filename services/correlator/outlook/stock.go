@@ -152,19 +152,25 @@ func limitNames(name string) []string {
 	return out
 }
 
-// loadOf returns what load a counter's name tells of; ok is false for other names.
-func loadOf(name string) (resource string, ok bool) {
+// rateSuffix ends the names of our own series of requests, which are rates already; see docs/formats/derived.md. Those of operations and of
+// calls are parts of what a service takes.
+const rateSuffix = "_requests_per_second"
+
+// loadOf returns what load a name tells of, and whether its values are rates and not those of a counter; ok is false for other names.
+func loadOf(name string) (resource string, rate, ok bool) {
 	p := parts(name)
 	counter := strings.HasSuffix(p, "_total_") || strings.HasSuffix(p, "_count_")
 	switch {
+	case strings.HasSuffix(name, rateSuffix) && !strings.HasPrefix(name, "operation_") && !strings.HasPrefix(name, "edge_"):
+		return resourceRequests, true, true
 	case !counter || hasAny(p, "error", "errors", "failed", "failures", "dropped", "rejected", "retries", "gc", "scrape", "sum", "bucket"):
-		return "", false
+		return "", false, false
 	case hasAny(p, "cpu") && hasAny(p, "seconds", "time", "usage"):
-		return resourceCPU, true
+		return resourceCPU, false, true
 	case hasAny(p, "requests", "request", "calls", "queries", "messages", "rpc", "rpcs", "transactions", "handled", "sessions", "orders"):
-		return resourceRequests, true
+		return resourceRequests, false, true
 	}
-	return "", false
+	return "", false, false
 }
 
 // parts cuts a name into lower-case parts at separators and where a small letter is followed by a capital, with one underscore between them and at

@@ -13,6 +13,7 @@ import (
 	"github.com/faultline-io/faultline/services/correlator/forecast"
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/internal/store"
+	"github.com/faultline-io/faultline/services/model"
 )
 
 // Names of the published series; docs/formats/derived.md and docs/forecasts.md describe them.
@@ -96,7 +97,7 @@ func (w *sampleWriter) sample(name string, r *store.ForecastRow, v float64, more
 		return
 	}
 	b := labels.NewScratchBuilder(len(r.Signal.Labels) + 5)
-	own := append([]string{labels.MetricName, name, labelMetric, r.Signal.Name, labelResource, r.Resource}, more...)
+	own := append([]string{model.LabelName, name, labelMetric, r.Signal.Name, labelResource, r.Resource}, more...)
 	for i, l := range r.Signal.Labels {
 		if i == maxPublishedLabel {
 			break

@@ -25,12 +25,11 @@ const (
 
 // words is a line of a file that is read word by word. Its first error stays.
 type words struct {
-	file  string
-	line  int
-	all   []string
-	at    int
-	err   error
-	label string // What the line is, for messages.
+	file string
+	line int
+	all  []string
+	at   int
+	err  error
 }
 
 // lines cuts a text into its lines with words; comments begin with # where a word could.

@@ -46,11 +46,10 @@ type part struct {
 	consumer  *part
 	made      int // Instances ever made, for names.
 	// Set anew in each step.
-	expired  bool
-	loadBy   float64
-	retries  int
-	threads  float64
-	unlogged bool
+	expired bool
+	loadBy  float64
+	retries int
+	threads float64
 	// Kept.
 	hit      float64 // Of a cache.
 	ready    float64 // Of a queue: messages that wait.
@@ -63,7 +62,6 @@ type part struct {
 type pool struct {
 	to   *part
 	size float64 // Set anew in each step.
-	full float64
 }
 
 // operation is an operation with the flow through it.

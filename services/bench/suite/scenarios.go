@@ -21,7 +21,7 @@ func scenarios() Suite {
 			return nil, err
 		}
 		names := quality.NewRenamer(o.Rename)
-		r := &Report{Suite: s.Name, Columns: []string{"scenario", "result", "pages", "min to detect", "rank", "brain s"}, Values: map[string]float64{}}
+		r := &Report{Suite: s.Name, Columns: []string{"scenario", "result", "pages", "min to detect", "rank", "rank at end", "brain s"}, Values: map[string]float64{}}
 		var sum scenario.Summary
 		for _, c := range all {
 			if !chosen(c, o.Only) {
@@ -62,7 +62,7 @@ func chosen(s *scenario.Scenario, only string) bool {
 }
 
 func row(r *Report, o Options, res *scenario.Result) {
-	pages, delay, rank := 0, "", ""
+	pages, delay, rank, end := 0, "", "", ""
 	for _, t := range res.Tracks {
 		if _, ok := t.Paged(); ok {
 			pages++
@@ -71,10 +71,10 @@ func row(r *Report, o Options, res *scenario.Result) {
 	for _, c := range res.Checked {
 		if c.What == scenario.ExpectIncident && delay == "" && c.Opened {
 			delay = fmt.Sprintf("%.1f", c.Delay.Minutes())
-			rank = fmt.Sprint(c.Rank)
+			rank, end = fmt.Sprint(c.Rank), fmt.Sprint(c.EndRank)
 		}
 	}
-	r.Add(res.Scenario.Name, res.State(), pages, delay, rank, fmt.Sprintf("%.1f", res.Brain.Seconds()))
+	r.Add(res.Scenario.Name, res.State(), pages, delay, rank, end, fmt.Sprintf("%.1f", res.Brain.Seconds()))
 	for _, c := range res.Failures() {
 		what := "FAILS"
 		if c.Known != "" {
@@ -117,8 +117,11 @@ func summary(r *Report, s *scenario.Summary) {
 		rank := quality.Rank(s.Ranks)
 		recall := quality.Bootstrap(s.Opened)
 		note("incidents in time %s (n=%d); cause among them AC@1 %s, AC@3 %s (n=%d); kind %s", recall, recall.N, rank.AC1, rank.AC3, rank.AC1.N, quality.Bootstrap(s.Kinds))
+		end := quality.Rank(s.Ends)
+		note("at the end of the runs AC@1 %s, AC@3 %s", end.AC1, end.AC3)
 		note("fault to incident: median %s", scenario.Median(s.Delays).Round(time.Second))
 		r.Values["recall"], r.Values["ac1"], r.Values["ac3"], r.Values["kind"] = recall.Mean, rank.AC1.Mean, rank.AC3.Mean, quality.Bootstrap(s.Kinds).Mean
+		r.Values["ac1_end"], r.Values["ac3_end"] = end.AC1.Mean, end.AC3.Mean
 		r.Values["delay_seconds"] = scenario.Median(s.Delays).Seconds()
 	}
 	if s.Pages > 0 {

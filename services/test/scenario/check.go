@@ -20,6 +20,8 @@ type Check struct {
 	Opened bool
 	Rank   int
 	KindOK bool
+	// EndRank is the place of the entity at the end of the run, in the incidents that were there in time.
+	EndRank int
 	// Delay is from the fault to the incident.
 	Delay time.Duration
 }
@@ -84,6 +86,13 @@ func (r *Record) checkIncident(c *Check) {
 		return
 	}
 	c.Delay = r.byID[best.ID].Rose() - from
+	for _, v := range r.open(from, c.By) {
+		if last := r.byID[v.ID].At(r.Scenario.Run); last != nil {
+			if rank, _ := r.rank(last, c); rank > 0 && (c.EndRank == 0 || rank < c.EndRank) {
+				c.EndRank = rank
+			}
+		}
+	}
 	switch {
 	case len(c.Entities) > 0 && (c.Rank == 0 || c.Rank > c.Top):
 		c.Why = "the cause is not there: " + verdict(best)

@@ -36,9 +36,10 @@ func (r *Result) Failures() []Check {
 // Summary adds up results.
 type Summary struct {
 	Passed, Known, Fixed, Failed int
-	// Opened has 1 for each expected incident that was there in time and 0 for others; Rank the place of the cause; Kinds likewise.
+	// Opened has 1 for each expected incident that was there in time and 0 for others; Ranks the place of the cause by then and
+	// Ends at the end of the run; Kinds likewise.
 	Opened, Kinds []float64
-	Ranks         []int
+	Ranks, Ends   []int
 	Delays        []time.Duration
 	// Pages in all, and those that speak of a fault of the scenario.
 	Pages, True int
@@ -83,7 +84,7 @@ func (s *Summary) incident(c Check) {
 		s.Delays = append(s.Delays, c.Delay)
 	}
 	if len(c.Entities) > 0 {
-		s.Ranks = append(s.Ranks, c.Rank)
+		s.Ranks, s.Ends = append(s.Ranks, c.Rank), append(s.Ends, c.EndRank)
 	}
 	if len(c.Kinds) > 0 {
 		s.Kinds = append(s.Kinds, truth(c.KindOK))

@@ -32,6 +32,10 @@ func scenarios() Suite {
 				opts.Rename = names.Name
 			}
 			rec, err := scenario.Run(ctx, c, scenarioBrain{brain.New(brain.Default())}, opts)
+			if ctx.Err() != nil && len(r.Rows) > 0 {
+				r.Notes = append(r.Notes, "stopped before "+c.Name)
+				break
+			}
 			if err != nil {
 				return nil, err
 			}

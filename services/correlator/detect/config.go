@@ -30,8 +30,11 @@ func Default() Config {
 const (
 	// judgeMS is the least time between two judgements of a series: what comes more often is averaged first.
 	judgeMS = 9_000
-	// aloneMS is the interval from which on one sample stands for a time long enough to be judged alone. Faster ones need two of three.
-	aloneMS = 60_000
+	// aloneMS is the interval from which on one sample stands for a time long enough to be judged alone. Faster ones need two of three, those faster
+	// than quickMS three of five: half a minute in which something is off most of the time.
+	aloneMS    = 60_000
+	quickMS    = 13_000
+	keptScores = 5
 	// warmSteps is how many steps there must be before a series is judged by its past: ten minutes at 15 s.
 	warmSteps = 40
 	// slowMS and slowSteps are the memory of the slow level and of all spreads, whichever is longer.

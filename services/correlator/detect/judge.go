@@ -129,12 +129,18 @@ func (d *Detector) matters(s *series, w int, x, expected, floor, z float64) bool
 	effect := n.Effect(expected)
 	switch w {
 	case byRough:
-		if z < 0 { // A flat line is worth a word where there was movement.
+		switch {
+		case n.Bad != 0:
+			return false // Where one direction is bad, its other ways say it better.
+		case z < 0: // A flat line is worth a word where there was movement.
 			return float64(s.roughFor) > 2*floor
 		}
 		return float64(s.rough) > math.Max(effect/2, floor)
 	case byMean:
-		return math.Abs(s.fast-s.slow) >= effect/2 && (n.Bad == 0 || (z > 0) == (n.Bad > 0))
+		if !s.short() {
+			effect /= 2
+		}
+		return math.Abs(s.fast-s.slow) >= effect && (x > expected) == (z > 0) && (n.Bad == 0 || (z > 0) == (n.Bad > 0))
 	}
 	return math.Abs(x-expected) >= effect && (n.Bad == 0 || (z > 0) == (n.Bad > 0))
 }
@@ -193,7 +199,7 @@ func (d *Detector) reseason(s *series, ms int64, x float64) {
 		s.devSlow = spread{1.25 * z.wout, 1.25 * z.wout}
 		s.before = float32(x)
 	}
-	s.recent = [2][3]float32{}
+	s.recent = [2][keptScores]float32{}
 	s.drift = drift{} // Its level was that of another quantity.
 	for w := range s.tails {
 		s.tails[w] = tail{high: tailBins - 1}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/faultline-io/faultline/services/correlator/eventtime"
@@ -386,4 +387,22 @@ func FuzzSamples(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestMedians(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 3))
+	for range 1000 {
+		var a [keptScores]float32
+		for i := range a {
+			a[i] = float32(r.IntN(7))
+		}
+		sorted := slices.Sorted(slices.Values(a[:]))
+		if got := median5(&a); got != float64(sorted[2]) {
+			t.Fatalf("the middle of %v is not %g", a, got)
+		}
+		three := slices.Sorted(slices.Values(a[:3]))
+		if got := median3(a[0], a[1], a[2]); got != float64(three[1]) {
+			t.Fatalf("the middle of %v is not %g", a[:3], got)
+		}
+	}
 }

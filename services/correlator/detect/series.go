@@ -67,7 +67,7 @@ type series struct {
 	calm     uint8
 	rising   uint8 // While the kind is unknown: increases in a row.
 	flags    flags
-	recent   [2][3]float32 // The last three scores by slow and fast, signed.
+	recent   [2][keptScores]float32 // The last scores by slow and fast, signed, newest first.
 	tails    [ways]tail
 	drift    drift
 	ring     ring
@@ -154,9 +154,15 @@ func (d *spread) join(o spread, w float32) spread {
 type scores [ways]float64
 
 // median3 returns the middle of three values.
-func median3(a [3]float32) float64 {
-	x, y, z := float64(a[0]), float64(a[1]), float64(a[2])
-	return math.Max(math.Min(x, y), math.Min(math.Max(x, y), z))
+func median3(x, y, z float32) float64 {
+	return float64(max(min(x, y), min(max(x, y), z)))
+}
+
+// median5 returns the middle of five values: of the four besides the last, the least and the greatest cannot be it.
+func median5(a *[keptScores]float32) float64 {
+	low := max(min(a[0], a[1]), min(a[2], a[3]))
+	high := min(max(a[0], a[1]), max(a[2], a[3]))
+	return median3(a[4], low, high)
 }
 
 // score works out how far y, a value without the season, is off, and remembers it.
@@ -168,9 +174,14 @@ func (s *series) score(y, floor float64) (now, kept scores) {
 	now[byRough] = 4 * math.Log((float64(s.rough)+f)/(float64(s.roughFor)+f))
 	kept = now
 	for w := range s.recent {
-		s.recent[w] = [3]float32{float32(now[w]), s.recent[w][0], s.recent[w][1]}
-		if s.short() {
-			kept[w] = median3(s.recent[w])
+		r := &s.recent[w]
+		copy(r[1:], r[:])
+		r[0] = float32(now[w])
+		switch {
+		case s.gapMS < quickMS:
+			kept[w] = median5(r)
+		case s.short():
+			kept[w] = median3(r[0], r[1], r[2])
 		}
 	}
 	return now, kept
@@ -225,7 +236,7 @@ func (s *series) settle() {
 	s.slow = s.fast
 	s.devSlow, s.roughFor = s.devFast, s.rough
 	s.devMean = float32(s.devFast.most() / 2)
-	s.recent = [2][3]float32{}
+	s.recent = [2][keptScores]float32{}
 	s.drift.reset()
 }
 

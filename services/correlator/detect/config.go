@@ -17,11 +17,11 @@ type Config struct {
 	Seasons, Drift, Silence bool
 }
 
-// Default returns one nominal false finding a day for each entity, and the bounds of the all-in-one. Probabilities are for steps, and steps that are off
+// Default returns a fifth of a nominal false finding a day for each entity, and the bounds of the all-in-one. Probabilities are for steps, and steps that are off
 // come together, so what is measured is about a tenth of the nominal figure.
 func Default() Config {
 	return Config{
-		FalsePerDay: 1, MaxSeries: 200_000, MaxSeriesPerEntity: 20_000, MaxFamilies: 50_000,
+		FalsePerDay: 0.2, MaxSeries: 200_000, MaxSeriesPerEntity: 20_000, MaxFamilies: 50_000,
 		AbsorbMS: 2 * hourMS, Peers: true, Seasons: true, Drift: true, Silence: true,
 	}
 }
@@ -35,6 +35,7 @@ const (
 	aloneMS    = 60_000
 	quickMS    = 13_000
 	keptScores = 5
+	aloneMore  = 5
 	// warmSteps is how many steps there must be before a series is judged by its past: ten minutes at 15 s.
 	warmSteps = 40
 	// slowMS and slowSteps are the memory of the slow level and of all spreads, whichever is longer.

@@ -181,9 +181,13 @@ func (d *Detector) level(s *series) float32 {
 }
 
 // weight is the part of a day that a step stands for, at most five minutes of it: a series with few samples a day has no right to more false
-// findings for each.
+// findings for each. One whose steps are judged alone may have more of them: a step is a mean of minutes by itself.
 func (s *series) weight() float32 {
-	return min(max(s.gapMS, judgeMS), 5*minuteMS) / dayMS
+	w := min(max(s.gapMS, judgeMS), 5*minuteMS) / dayMS
+	if !s.short() {
+		w *= aloneMore
+	}
+	return w
 }
 
 // parentOf returns what peers have in common, "" for what has none.

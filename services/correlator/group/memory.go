@@ -13,10 +13,10 @@ import (
 const (
 	// habitHalfLifeMS: what happened last week counts for half, so that a season's noise is forgotten within a month.
 	habitHalfLifeMS = 7 * day
-	// A signal that was never found counts as one that was found a tenth of a time in ten hours: once in four days. With more time seen it
-	// is rarer.
+	// A signal that was never found counts as one that was found a tenth of a time in two days: once in twenty. That is what the detector
+	// aims at: a false group of findings in a day and entity, which has some twenty signals. With more time seen it is rarer.
 	habitPrior   = 0.1
-	habitPriorMS = 10 * hour
+	habitPriorMS = 2 * day
 	// onceMS: findings of one signal within as long count once: a habit is how often there is trouble, not how it flutters.
 	onceMS = 30 * minute
 	// togetherMS: onsets as close as this happened together.

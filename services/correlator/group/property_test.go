@@ -219,8 +219,8 @@ func check(t *testing.T, g *group.Grouper, gone map[string]bool) {
 }
 
 func TestStories(t *testing.T) {
-	for seed := range uint64(6) {
-		ins := history(t, seed, 300)
+	for seed := range uint64(4) {
+		ins := history(t, seed, 250)
 		want, _ := replay(t, ins, nil, false)
 		shuffled, _ := replay(t, ins, rand.New(rand.NewPCG(seed, 99)), false)
 		restored, _ := replay(t, ins, rand.New(rand.NewPCG(seed, 98)), true)

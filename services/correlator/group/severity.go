@@ -76,6 +76,9 @@ func effectOf(f *finding, v *vicinity) effect {
 		e.failing(&f.F)
 	case model.RoleLatency:
 		e.slowed(&f.F)
+	case model.RoleSelfTime, model.RoleGap, model.RoleQueue:
+		e.slowed(&f.F)
+		e.level = min(e.level, reserve) // Where it shows to others, their latency says so.
 	case model.RoleState:
 		if f.F.Direction < 0 {
 			e.level = inFull // Not up, not ready.
@@ -129,6 +132,9 @@ func (e *effect) slowed(f *model.Finding) {
 	if f.Expected <= 0 || f.Direction < 0 {
 		return
 	}
+	if _, known := share(f, f.Value); known {
+		return // A share of slow requests is no duration.
+	}
 	if s, known := seconds(f.Signal.Unit); known && (f.Value-f.Expected)*s < leastSlowS {
 		return // Nobody notices.
 	}
@@ -176,9 +182,9 @@ func share(f *model.Finding, x float64) (float64, bool) {
 	if _, ok := seconds(f.Signal.Unit); ok {
 		return 0, false
 	}
-	name := "_" + strings.ToLower(f.Signal.Name) + "_" // Whole words: "duration" has a ratio in it.
+	name := "_" + strings.ReplaceAll(strings.ToLower(f.Signal.Name), ".", "_") + "_" // Whole words: "duration" has a ratio in it.
 	ratio := slices.ContainsFunc([]string{"_ratio_", "_share_", "_utilization_", "_availability_", "_success_rate_", "_error_rate_"}, func(w string) bool { return strings.Contains(name, w) })
-	percent := strings.Contains(name, "percent") || strings.HasSuffix(name, "_pct_")
+	percent := strings.Contains(name, "percent") || strings.Contains(name, "_pct_")
 	switch {
 	case f.Signal.Unit == "%" || f.Signal.Unit == "percent" || percent && math.Abs(f.Value) > 1.5:
 		return x / 100, true
@@ -235,9 +241,6 @@ func assess(fs []*finding, v *vicinity) impact {
 		default:
 			services[owner] = true
 		}
-		if isSymptom(&f.F) && owner.Kind == model.KindService {
-			ill[owner] = true
-		}
 		if f.F.Kind == model.FindingSilence && owner.Kind == model.KindHost {
 			gone[owner] = true
 		}
@@ -247,7 +250,11 @@ func assess(fs []*finding, v *vicinity) impact {
 			}
 			goneParts[owner][f.F.Entity] = true
 		}
-		if e := effectOf(f, v); leads(f, e, m.lead, m.effect) {
+		e := effectOf(f, v)
+		if e.level >= reserve && owner.Kind == model.KindService {
+			ill[owner] = true
+		}
+		if leads(f, e, m.lead, m.effect) {
 			m.lead, m.effect = f, e
 		}
 	}
@@ -258,11 +265,8 @@ func assess(fs []*finding, v *vicinity) impact {
 			m.severity, m.why = to, why
 		}
 	}
-	if len(ill) > 0 {
-		raise(model.SeverityMedium, m.effect.why)
-	}
 	if len(ill) >= manyServices {
-		raise(model.SeverityHigh, count(len(ill), "service")+" show symptoms")
+		raise(model.SeverityHigh, count(len(ill), "service")+" do not work as they should")
 	}
 	if len(gone) >= manyHosts {
 		raise(model.SeverityHigh, count(len(gone), "host")+" are not heard of")

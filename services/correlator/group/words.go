@@ -56,7 +56,9 @@ func phrase(f *model.Finding) string {
 	case model.RoleSuccess:
 		name = "success"
 	case model.RoleLatency:
-		name = "latency"
+		if _, known := share(f, f.Value); !known {
+			name = "latency"
+		}
 	case model.RoleSelfTime:
 		name = "own time"
 	case model.RoleGap:

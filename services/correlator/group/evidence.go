@@ -153,7 +153,7 @@ func (g *Grouper) opening(fs []*finding, v *vicinity) (why string, ok bool) {
 	var strongest *finding
 	var its effect
 	for _, f := range fs {
-		if e := effectOf(f, v); e.opens(f) && (strongest == nil || e.level > its.level) {
+		if e := effectOf(f, v); e.opens(f, g.nowMS) && (strongest == nil || e.level > its.level) {
 			strongest, its = f, e
 		}
 	}

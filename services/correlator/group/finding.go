@@ -169,11 +169,28 @@ func clean(f *model.Finding) model.Finding {
 		l := f.Signal.Labels[i]
 		c.Signal.Labels = append(c.Signal.Labels, model.Label{Name: clip(l.Name, maxName), Value: clip(l.Value, maxText)})
 	}
+	if countsFailures(&c.Signal) {
+		c.Signal.Role = model.RoleErrors
+	}
 	c.Detector, c.Text = clip(f.Detector, maxName), clip(f.Text, maxText)
 	for _, x := range []*float64{&c.Value, &c.Expected, &c.Low, &c.High, &c.Score, &c.PValue, &c.Confidence} {
 		*x = finite(*x)
 	}
 	return c
+}
+
+// statusLabels name what a request was answered with.
+var statusLabels = []string{"http_response_status_code", "http_status_code", "response_code", "status_code", "http.response.status_code", "code", "status"}
+
+// countsFailures says whether a signal counts requests that failed on the server's side, by a label: its name says requests, and those are load.
+func countsFailures(s *model.SignalRef) bool {
+	if s.Role != model.RoleTraffic && !strings.HasSuffix(s.Name, "_total") && !strings.HasSuffix(s.Name, "_count") {
+		return false
+	}
+	return slices.ContainsFunc(statusLabels, func(n string) bool {
+		v := model.Lookup(s.Labels, n)
+		return len(v) == 3 && v[0] == '5'
+	})
 }
 
 // finite returns a number that JSON can write.

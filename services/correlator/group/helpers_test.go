@@ -50,10 +50,11 @@ const (
 	hour   = 60 * minute
 )
 
-// finding returns a finding that left its normal at a time, as a detector with some history would say it.
-func finding(e model.Entity, name string, role model.Role, onset int64) model.Finding {
+// finding returns a finding that is told of at a time, as a detector with some history would say it: it began half a minute before.
+func finding(e model.Entity, name string, role model.Role, told int64) model.Finding {
+	onset := told - 30*second
 	f := model.Finding{
-		Entity: e, Signal: model.SignalRef{Name: name, Role: role}, Kind: model.FindingShift, Direction: 1, OnsetMS: onset, SeenMS: onset + 20*second,
+		Entity: e, Signal: model.SignalRef{Name: name, Role: role}, Kind: model.FindingShift, Direction: 1, OnsetMS: onset, SeenMS: told,
 		Value: 4, Expected: 1, PValue: 1e-6, Score: 12, Confidence: .95,
 	}
 	f.ID = model.FindingID(model.Hash64(e.String()), name, onset)
@@ -61,8 +62,8 @@ func finding(e model.Entity, name string, role model.Role, onset int64) model.Fi
 }
 
 // errorShare returns a finding of a share of requests that fail.
-func errorShare(e model.Entity, onset int64, share float64) model.Finding {
-	f := finding(e, "request_error_ratio", model.RoleErrors, onset)
+func errorShare(e model.Entity, told int64, share float64) model.Finding {
+	f := finding(e, "request_error_ratio", model.RoleErrors, told)
 	f.Signal.Unit, f.Value, f.Expected = "1", share, 0.001
 	return f
 }

@@ -159,7 +159,7 @@ func (g *Grouper) open(fs []*finding, why string, v *vicinity) *incident {
 		}
 	}
 	for _, f := range fs {
-		if e := effectOf(f, v); e.opens(f) || len(i.Kinds) == 0 {
+		if e := effectOf(f, v); e.opens(f, g.nowMS) || len(i.Kinds) == 0 {
 			i.Kinds = addBounded(i.Kinds, kindOf(&f.F), maxBarred)
 		}
 	}

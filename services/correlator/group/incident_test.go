@@ -35,7 +35,7 @@ func TestLoadAloneIsNoIncident(t *testing.T) {
 func TestEffectOnUsersOpensAtOnce(t *testing.T) {
 	w := newWorld(t, shop)
 	w.pass(minute)
-	w.say(errorShare(service("web"), w.now-30*second, .12))
+	w.say(errorShare(service("web"), w.now, .12))
 	i := w.only()
 	if i.Severity != model.SeverityCritical || i.PagedMS == 0 || i.Title != "web: errors 12 % (normal 0.1 %)" {
 		t.Errorf("%s %d %q", i.Severity, i.PagedMS, i.Title)
@@ -296,6 +296,40 @@ func TestForecastsOpenWhenNear(t *testing.T) {
 		}
 		if want == 1 && (l[0].Severity != model.SeverityMedium || l[0].PagedMS != 0 || l[0].Title != "n2: "+f.Text) {
 			t.Errorf("%s %d %q", l[0].Severity, l[0].PagedMS, l[0].Title)
+		}
+	}
+}
+
+func TestAMomentIsNoIncident(t *testing.T) {
+	w := newWorld(t, shop).grow()
+	f := errorShare(service("web"), w.now+25*second, .5) // Began five seconds ago.
+	w.say(f)
+	w.none("at once")
+	w.now += 10 * second
+	w.say(w.end(f))
+	w.pass(minute)
+	w.none("over in a quarter of a minute")
+}
+
+func TestTitles(t *testing.T) {
+	for want, change := range map[string]func(f *model.Finding){
+		"web: errors less steady than usual": func(f *model.Finding) { f.Value, f.Low, f.High = .001, 0, .003 },
+		"web: errors 6/s (normal 0.1/s)":     func(f *model.Finding) { f.Signal.Name, f.Signal.Unit, f.Value, f.Expected = "failed", "1/s", 6, .1 },
+		"web: latency 940 ms (normal 230 ms)": func(f *model.Finding) {
+			f.Signal.Name, f.Signal.Role, f.Signal.Unit, f.Value, f.Expected = "request_duration_seconds", model.RoleLatency, "s", .94, .23
+		},
+		"web: errors 4/s (normal 1/s)": func(f *model.Finding) { // Requests, but failed ones.
+			f.Signal.Name, f.Signal.Role, f.Signal.Unit, f.Value, f.Expected = "requests_total", model.RoleTraffic, "1/s", 4, 1
+			f.Signal.Labels = []model.Label{{Name: "code", Value: "503"}}
+		},
+	} {
+		w := newWorld(t, shop).grow()
+		f, other := errorShare(service("web"), w.now, .2), finding(instance("web-1"), "memory_bytes", model.RoleUsage, w.now)
+		f.PValue, f.Confidence = 1e-9, 1
+		change(&f)
+		w.say(f, other)
+		if got := w.only().Title; got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -21,7 +21,8 @@ const (
 const (
 	someFail, manyFail  = 0.01, 0.05
 	slower, muchSlower  = 2.0, 5.0
-	moreErrors          = 3.0 // Times as many, where the share is not known.
+	moreErrors          = 3.0  // Times as many, where the share is not known,
+	leastErrors         = 0.05 // and this many a second: three in a minute can be one client that tries again.
 	leastSlowS          = 0.02
 	full                = 0.99
 	manyServices        = 3
@@ -38,8 +39,15 @@ type effect struct {
 	kind        model.FindingKind
 }
 
+// steadyMS is how long an effect must be there to be reason enough by itself: with few requests a single one that fails is a large share of those
+// of a few seconds.
+const steadyMS = 30 * second
+
 // opens says whether the effect is reason enough for an incident by itself.
-func (e effect) opens(f *finding) bool {
+func (e effect) opens(f *finding, nowMS int64) bool {
+	if f.until(nowMS)-f.F.OnsetMS < steadyMS && !e.alert {
+		return false
+	}
 	switch {
 	case e.level == inFull, e.level == inPart && e.alert:
 		return f.Surprise >= plainSurprise || e.alert && f.Surprise > 0
@@ -122,7 +130,7 @@ func (e *effect) failing(f *model.Finding) {
 		case e.share >= someFail:
 			e.level = inPart
 		}
-	} else if f.Direction > 0 && (f.Expected <= 0 || f.Value >= moreErrors*f.Expected) {
+	} else if rate := f.Signal.Unit == "1/s"; f.Direction > 0 && f.Value >= moreErrors*f.Expected && (!rate || f.Value >= leastErrors) {
 		e.level = inPart
 	}
 }

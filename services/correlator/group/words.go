@@ -66,7 +66,11 @@ func phrase(f *model.Finding) string {
 	case model.RoleLog:
 		name = "log lines"
 	}
-	return name + " " + quantity(f, f.Value) + " (normal " + quantity(f, f.Expected) + ")"
+	value, usual := quantity(f, f.Value), quantity(f, f.Expected)
+	if value == usual || f.Low < f.High && f.Value >= f.Low && f.Value <= f.High {
+		return name + " less steady than usual" // The level is not what left its normal.
+	}
+	return name + " " + value + " (normal " + usual + ")"
 }
 
 // quantity writes a value of a finding's signal with its unit.
@@ -82,6 +86,8 @@ func quantity(f *model.Finding, x float64) string {
 		return size(x)
 	case "", "1":
 		return digits(x)
+	case "1/s", "/s":
+		return digits(x) + "/s"
 	case "s/s":
 		return digits(x) + " processors"
 	default:

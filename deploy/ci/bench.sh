@@ -13,7 +13,7 @@ want() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 
 if want go; then
   step 'Go benchmarks'
-go test -run '^$' -bench . -benchmem -benchtime "${BENCHTIME:-1s}" ./services/internal/bus/ ./services/internal/store/pack/ ./services/internal/logshape/ ./services/query/warm/ ./services/gateway/... 2>&1 | grep -E '^(Benchmark|pkg:)'
+go test -run '^$' -bench . -benchmem -benchtime "${BENCHTIME:-1s}" ./services/correlator/... ./services/internal/bus/ ./services/internal/store/pack/ ./services/internal/logshape/ ./services/query/warm/ ./services/gateway/... 2>&1 | grep -E '^(Benchmark|pkg:)'
 fi
 
 dir=$(mktemp -d)

@@ -25,9 +25,9 @@ import (
 	"github.com/faultline-io/faultline/services/query/timeparam"
 )
 
-// commandWait is how long an answer waits for the brain. It takes commands within about a second; one that is away for longer does them
+// commandWait is how long an answer waits for the brain. It takes commands at its next mark, five seconds later at most; one that is away does them
 // when it is back.
-const commandWait = 5 * time.Second
+const commandWait = 8 * time.Second
 
 // Target is the part of every request to act that names the incident.
 type Target struct {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Incident } from "@/api/types";
 import { bandPixels } from "@/charts/overlay";
+import { expected } from "./expected";
 import { escapeMarkdown, toMarkdown } from "./markdown";
 import { eventId } from "./useIncidentStream";
 import { confidenceWord, severityRank, targetText, unitOf } from "./words";
@@ -136,4 +137,16 @@ describe("events", () => {
     expect(eventId('{"id":"inc1"}')).toBe("inc1");
     for (const bad of ["", "{", "null", "[]", '"x"']) expect(eventId(bad)).toBeUndefined();
   });
+});
+
+describe("expected", () => {
+  const f = (action: string, body?: object) => expected(incident, { id: "inc1", action, body, done: "" }, "ann", at(1));
+  test("shows what was asked for", () => {
+    expect(f("acknowledge").acknowledged?.who).toBe("ann");
+    expect(f("assign", { assignee: "ben" }).assignee).toBe("ben");
+    expect(f("resolve")).toMatchObject({ state: "resolved", end: at(1) });
+    expect(f("comment", { text: "x" }).comments).toHaveLength(2);
+  });
+  test("what cannot be foreseen stays", () => expect(f("split")).toBe(incident));
+  test("the incident itself is not touched", () => expect(incident.comments).toHaveLength(1));
 });

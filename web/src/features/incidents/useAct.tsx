@@ -1,23 +1,15 @@
 import { Button } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type InfiniteData, useMutation, useQueryClient } from "@tanstack/react-query";
 import { asApiError } from "@/api/errors";
 import { api } from "@/api/runtime";
-import type { CommandAnswer, FeedbackKind } from "@/api/types";
+import type { CommandAnswer, FeedbackKind, Incident, IncidentBrief, Page } from "@/api/types";
+import { useSession } from "@/app/session";
+import { type Act, expected } from "./expected";
 
 /** A key that tells one request from another; not randomUUID, which pages over plain HTTP do not have. */
 function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
-}
-
-export interface Act {
-  id: string;
-  action: string;
-  body?: object;
-  /** What was done, in a sentence for the notice. */
-  done: string;
-  /** The action that takes it back. */
-  undo?: { action: string; done: string };
 }
 
 interface Actions {
@@ -27,16 +19,28 @@ interface Actions {
   busy: boolean;
 }
 
-/** What people do with incidents: sent to the brain, told in a notice with a way back. */
+/** What people do with incidents: shown at once, sent to the brain, told in a notice with a way back. */
 export function useAct(): Actions {
   const client = useQueryClient();
+  const me = useSession().data?.user ?? "";
   const settled = (id: string) => {
     void client.invalidateQueries({ queryKey: ["incidents"] });
     void client.invalidateQueries({ queryKey: ["incident", id] });
   };
-  const failed = (error: unknown) => {
+  // The brain takes commands at its next mark, up to five seconds later: until then the page shows what was asked for.
+  const show = (a: Act) => {
+    const at = new Date().toISOString();
+    client.setQueryData<Incident>(["incident", a.id], (i) => i && expected(i, a, me, at));
+    client.setQueriesData<InfiniteData<Page<IncidentBrief>>>({ queryKey: ["incidents"] }, (d) => {
+      if (!d?.pages) return d;
+      const items = (p: Page<IncidentBrief>) => p.items.map((i) => (i.id === a.id ? expected(i, a, me, at) : i));
+      return { ...d, pages: d.pages.map((p) => ({ ...p, items: items(p) })) };
+    });
+  };
+  const failed = (error: unknown, id: string) => {
     const e = asApiError(error);
     notifications.show({ color: "red", title: e.message, message: e.hint ?? `code ${e.code}` });
+    settled(id);
   };
   const tell = (answer: CommandAnswer, done: string, undo?: () => void) => {
     const key = answer.command_id;
@@ -64,12 +68,13 @@ export function useAct(): Actions {
   };
   const command = useMutation({
     mutationFn: (a: Act) => api.actOnIncident(a.id, a.action, a.body ?? {}, newKey()),
+    onMutate: show,
     onSuccess: (answer, a) => {
       settled(a.id);
       const back = a.undo;
       tell(answer, a.done, back ? () => command.mutate({ id: a.id, action: back.action, done: back.done }) : undefined);
     },
-    onError: failed,
+    onError: (error, a) => failed(error, a.id),
   });
   const revocation = useMutation({
     mutationFn: (r: { id: string; feedback: string }) => api.revokeFeedback(r.id, r.feedback),
@@ -77,7 +82,7 @@ export function useAct(): Actions {
       settled(r.id);
       tell(answer, "Taken back");
     },
-    onError: failed,
+    onError: (error, r) => failed(error, r.id),
   });
   const judgement = useMutation({
     mutationFn: (j: { id: string; body: object; done: string }) =>
@@ -87,7 +92,7 @@ export function useAct(): Actions {
       const feedback = answer.feedback_id;
       tell(answer, j.done, feedback ? () => revocation.mutate({ id: j.id, feedback }) : undefined);
     },
-    onError: failed,
+    onError: (error, j) => failed(error, j.id),
   });
   return {
     act: command.mutate,

@@ -213,6 +213,8 @@ type TraceFilter struct {
 	Query *traceql.Query
 	// find is the part of Query by which traces are looked for before all of it is checked; nil is any span that it asks for.
 	find *traceql.Set
+	// wholeNS, when set, leaves out traces that cannot be as long.
+	wholeNS int64
 }
 
 // spanCondition returns what a span must have, without time and tenant. Every value is a parameter.

@@ -135,6 +135,12 @@ func (r *SpanReader) Search(ctx context.Context, q TraceSearch) (*TracePage, err
 		page.Rows = append(page.Rows, rows...)
 		if len(rows) < len(found)/10 {
 			batch = min(4*batch, maxCandidates)
+			if q.wholeNS == 0 && q.Query != nil {
+				// Few traces are as long as is asked: from now on only those are found that can be, in all of the time that is left.
+				if q.wholeNS = wholeAtLeast(&q.Query.Spans); q.wholeNS > 0 {
+					width = 1 << 61
+				}
+			}
 		}
 		if len(found) == need && len(page.Rows) <= q.Limit {
 			// Some of what was found was given before or is not what was meant: go on behind the last of it, in the same slice.
@@ -162,6 +168,12 @@ type foundTrace struct {
 func (r *SpanReader) find(ctx context.Context, f *TraceFilter, low, high int64, after TraceCursor, limit int) ([]foundTrace, error) {
 	var p params
 	where := f.spanCondition(&p)
+	if f.wholeNS > 0 {
+		where += " AND " + longTraces
+		p.int("whole_half", f.wholeNS/2)
+		p.int("whole_start", f.StartNS)
+		p.int("whole_end", f.EndNS)
+	}
 	p.uint("tenant", uint64(f.Tenant))
 	p.int("start", low)
 	p.int("end", high)

@@ -36,6 +36,9 @@ const (
 	quickMS    = 13_000
 	keptScores = 5
 	aloneMore  = 5
+	// clumpOfThree and clumpOfFive are how often a single high step is at least taken to be part of two of three or three of five.
+	clumpOfThree = 1.0 / 50
+	clumpOfFive  = 1.0 / 400
 	// warmSteps is how many steps there must be before a series is judged by its past: ten minutes at 15 s.
 	warmSteps = 40
 	// slowMS and slowSteps are the memory of the slow level and of all spreads, whichever is longer.

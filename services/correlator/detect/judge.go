@@ -63,7 +63,7 @@ func (d *Detector) probe(s *series, ms int64, x, expected, floor float64, now, k
 	for w := range kept {
 		bins[w] = bin(math.Abs(kept[w]))
 		t := &s.tails[w]
-		if bins[w] >= int(t.high) {
+		if bins[w] >= int(t.high) && (w != single || !s.short()) {
 			high = true
 		}
 		if w != byRough && bin(math.Abs(now[w])) >= int(t.high) && math.Abs(now[w]) > 2 {
@@ -109,10 +109,14 @@ func (s *series) run(ms int64, off bool) {
 func (d *Detector) weigh(s *series, ms int64, x, expected, floor float64, kept scores, bins [ways]int) {
 	best, way := 1.0, 0
 	for w := range kept {
-		if bins[w] < int(s.tails[w].high) || !d.matters(s, w, x, expected, floor, kept[w]) {
+		if w == single && s.short() || bins[w] < int(s.tails[w].high) || !d.matters(s, w, x, expected, floor, kept[w]) {
 			continue
 		}
-		p := math.Min(1, s.tails[w].p(math.Abs(kept[w]), d.logs)*ways)
+		p := s.tails[w].p(math.Abs(kept[w]), d.logs)
+		if s.short() && w != byMean {
+			p = math.Max(p, s.clump()*s.tails[single].p(math.Abs(kept[w]), d.logs))
+		}
+		p = math.Min(1, p*ways)
 		if p < best {
 			best, way = p, w
 		}
@@ -121,6 +125,15 @@ func (d *Detector) weigh(s *series, ms int64, x, expected, floor float64, kept s
 	if best < float64(d.level(s)) && !s.ep.open() {
 		d.heat(s, ms, best, uint8(way))
 	}
+}
+
+// clump is the least share of single high steps that come with as many more as it takes: what happens alone now and then happens twice in a row
+// now and then, more often than chance would have it.
+func (s *series) clump() float64 {
+	if s.gapMS < quickMS {
+		return clumpOfFive
+	}
+	return clumpOfThree
 }
 
 // matters reports whether a deviation is large enough, and in a direction in which it is trouble.

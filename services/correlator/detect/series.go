@@ -12,9 +12,12 @@ const (
 	bySlow  = iota // Away from the slow level: shifts.
 	byFast         // Away from the fast level: sudden moves where the slow one is far anyway.
 	byMean         // The fast level away from the slow one: many small deviations in one direction.
-	byRough        // More or less movement than usual: noise, or a flat line.
+	byRough        // More or less movement than usual: noise, or a flat line. For series that come often its place has single steps instead, see single.
 	ways
 )
+
+// single is the tail of single steps of a series that needs several of them: of the way bySlow, as it was some steps ago.
+const single = byRough
 
 // typing is what is known of a series from its name, labels and metadata. Series of one type share it.
 type typing struct {
@@ -167,6 +170,7 @@ func median5(a *[keptScores]float32) float64 {
 
 // score works out how far y, a value without the season, is off, and remembers it.
 func (s *series) score(y, floor float64) (now, kept scores) {
+	oldest := s.recent[bySlow][keptScores-1]
 	now[bySlow] = (y - s.slow) / math.Max(s.devSlow.of(y-s.slow), floor)
 	now[byFast] = (y - s.fast) / math.Max(s.devFast.of(y-s.fast), floor)
 	now[byMean] = (s.fast - s.slow) / math.Max(float64(s.devMean), floor/2)
@@ -183,6 +187,9 @@ func (s *series) score(y, floor float64) (now, kept scores) {
 		case s.short():
 			kept[w] = median3(r[0], r[1], r[2])
 		}
+	}
+	if s.short() {
+		kept[single], now[single] = float64(oldest), 0
 	}
 	return now, kept
 }

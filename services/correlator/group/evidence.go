@@ -152,8 +152,9 @@ func isSymptom(f *model.Finding) bool {
 func (g *Grouper) opening(fs []*finding, v *vicinity) (why string, ok bool) {
 	var strongest *finding
 	var its effect
-	for _, f := range fs {
-		if e := effectOf(f, v); e.opens(f, g.nowMS) && (strongest == nil || e.level > its.level) {
+	effects := effectsOf(fs, v, g.nowMS)
+	for n, f := range fs {
+		if e := effects[n]; e.opens(f, g.nowMS) && (strongest == nil || e.level > its.level) {
 			strongest, its = f, e
 		}
 	}

@@ -158,8 +158,9 @@ func (g *Grouper) open(fs []*finding, why string, v *vicinity) *incident {
 			break
 		}
 	}
-	for _, f := range fs {
-		if e := effectOf(f, v); e.opens(f, g.nowMS) || len(i.Kinds) == 0 {
+	effects := effectsOf(fs, v, g.nowMS)
+	for n, f := range fs {
+		if e := effects[n]; e.opens(f, g.nowMS) || len(i.Kinds) == 0 {
 			i.Kinds = addBounded(i.Kinds, kindOf(&f.F), maxBarred)
 		}
 	}

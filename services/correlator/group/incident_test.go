@@ -333,3 +333,26 @@ func TestTitles(t *testing.T) {
 		}
 	}
 }
+
+func TestSilenceOfManyIsTheTelemetry(t *testing.T) {
+	silent := func(w *world, e model.Entity) model.Finding {
+		f := finding(e, "telemetry", model.RoleState, w.now)
+		f.Kind, f.Direction = model.FindingSilence, -1
+		return f
+	}
+	w := newWorld(t, shop).grow()
+	w.say(silent(w, service("web")), silent(w, service("cart")), silent(w, service("store")), silent(w, host("n1")), silent(w, host("n2")))
+	if i := w.only(); i.Severity != model.SeverityMedium || i.PagedMS != 0 {
+		t.Errorf("%s %s", i.Severity, i.Title)
+	}
+	w.pass(11 * minute)
+	if i := w.only(); i.Severity != model.SeverityHigh || i.PagedMS == 0 {
+		t.Errorf("for long: %s %s", i.Severity, i.Title)
+	}
+	// One host with all on it is that host.
+	w = newWorld(t, shop).grow()
+	w.say(silent(w, service("web")), silent(w, service("cart")), silent(w, host("n1")))
+	if i := w.only(); i.Severity != model.SeverityHigh || i.PagedMS == 0 {
+		t.Errorf("one host: %s %s", i.Severity, i.Title)
+	}
+}

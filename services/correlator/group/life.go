@@ -86,6 +86,8 @@ func (g *Grouper) live() {
 			g.wake(i, "a finding counts again")
 		case lasting[i.M.ID]:
 			i.ActiveAtMS = g.nowMS
+			// What an effect means can depend on how long it lasts.
+			i.dirty = i.dirty || g.atMS-i.M.DetectedMS < 2*lostWhile
 		case i.M.State == model.IncidentOpen && g.nowMS-i.ActiveAtMS >= quietAfterMS:
 			i.M.State, i.M.QuietMS, i.QuietAtMS = model.IncidentQuiet, g.atMS, g.nowMS
 			i.dirty = true
@@ -205,7 +207,7 @@ func (g *Grouper) refresh(i *incident, fs []*finding, v *vicinity) {
 	if len(fs) == 0 {
 		return // What is held only counts for nothing, and what was known stays.
 	}
-	m := assess(fs, v)
+	m := assess(fs, v, g.nowMS)
 	if title := titleOf(m, i.More); title != i.M.Title {
 		i.M.Title, i.told = title, true
 	}

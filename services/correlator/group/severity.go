@@ -3,6 +3,7 @@ package group
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/faultline-io/faultline/services/model"
@@ -56,7 +57,7 @@ func (e effect) opens(f *finding, nowMS int64) bool {
 	case e.kind == model.FindingForecast && e.level == reserve:
 		return f.Surprise >= 0.1 // Its probability is that of its date. Two rejections are enough.
 	case e.level == reserve:
-		alone := e.alert || e.kind == model.FindingLimit
+		alone := e.alert || e.kind == model.FindingLimit || e.kind == model.FindingSilence && f.F.Entity.Kind == model.KindHost
 		return alone && f.Surprise >= usersSurprise
 	}
 	return false
@@ -169,6 +170,39 @@ func silence(f *finding, e effect, v *vicinity) effect {
 	return e
 }
 
+// Silence of many at once: of this many services or hosts, on more than one host, with nothing else that would hurt, it is the way of the telemetry
+// that is broken, and no reason to wake anybody for a while.
+const (
+	lostOwners = 3
+	lostWhile  = 10 * minute
+)
+
+// effectsOf works out what findings that belong together mean.
+func effectsOf(fs []*finding, v *vicinity, nowMS int64) []effect {
+	out := make([]effect, len(fs))
+	silent, places := map[model.Entity]bool{}, map[model.Entity]bool{}
+	first, hurts := int64(math.MaxInt64), false
+	for i, f := range fs {
+		out[i] = effectOf(f, v)
+		if f.F.Kind != model.FindingSilence {
+			hurts = hurts || out[i].level >= inPart
+			continue
+		}
+		first = min(first, f.F.OnsetMS)
+		silent[v.owner(f.F.Entity)] = true
+		places[v.host(f.F.Entity)] = true
+	}
+	if hurts || len(silent) < lostOwners || len(places) < 2 || nowMS-first > lostWhile {
+		return out
+	}
+	for i, f := range fs {
+		if f.F.Kind == model.FindingSilence && out[i].level > reserve {
+			out[i].level, out[i].why = reserve, "telemetry of "+strconv.Itoa(len(silent))+" services and hosts does not come"
+		}
+	}
+	return out
+}
+
 // runsOut are words in the names of what is used up, so that nothing works when it is full; a processor at its limit is busy, and no more.
 var runsOut = []string{"disk", "filesystem", "fs_", "inode", "memory", "mem_", "descriptor", "fds", "connection", "pool", "quota", "expir", "not_after", "storage", "volume", "swap"}
 
@@ -237,11 +271,12 @@ type impact struct {
 }
 
 // assess works out what findings mean together. fs has at least one.
-func assess(fs []*finding, v *vicinity) impact {
-	m := impact{lead: fs[0], effect: effectOf(fs[0], v)}
+func assess(fs []*finding, v *vicinity, nowMS int64) impact {
+	effects := effectsOf(fs, v, nowMS)
+	m := impact{lead: fs[0], effect: effects[0]}
 	services, hosts := map[model.Entity]bool{}, map[model.Entity]bool{}
 	ill, gone, goneParts := map[model.Entity]bool{}, map[model.Entity]bool{}, map[model.Entity]map[model.Entity]bool{}
-	for _, f := range fs {
+	for n, f := range fs {
 		owner := v.owner(f.F.Entity)
 		switch owner.Kind {
 		case model.KindHost:
@@ -258,8 +293,8 @@ func assess(fs []*finding, v *vicinity) impact {
 			}
 			goneParts[owner][f.F.Entity] = true
 		}
-		e := effectOf(f, v)
-		if e.level >= reserve && owner.Kind == model.KindService {
+		e := effects[n]
+		if e.level >= reserve && f.F.Kind != model.FindingSilence && owner.Kind == model.KindService {
 			ill[owner] = true
 		}
 		if leads(f, e, m.lead, m.effect) {

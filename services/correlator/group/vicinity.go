@@ -162,6 +162,29 @@ func (v *vicinity) owner(e model.Entity) model.Entity {
 	return e
 }
 
+// host returns what an entity runs on, itself or by one of its parts; the entity as it is where that is not known.
+func (v *vicinity) host(e model.Entity) model.Entity {
+	on := func(e model.Entity) (model.Entity, bool) {
+		for _, edge := range v.edges(e) {
+			if edge.Kind == model.EdgeRunsOn && edge.From == e {
+				return edge.To, true
+			}
+		}
+		return e, false
+	}
+	if h, ok := on(e); ok {
+		return h
+	}
+	for _, edge := range v.edges(e) {
+		if edge.Kind == model.EdgePartOf && edge.From == e {
+			if h, ok := on(edge.To); ok {
+				return h
+			}
+		}
+	}
+	return e
+}
+
 // place is where an entity stands as users see it.
 type place int
 

@@ -71,14 +71,38 @@ type aspect struct {
 	role          string
 }
 
-// aspectOf returns the aspect of a finding. Two percentiles of one latency are one aspect; two templates of logs are two.
+// aspectOf returns the aspect of a finding. Two percentiles of one latency are one aspect, and so are failures and what is missing of success; two
+// rules of somebody's are two.
 func aspectOf(f *finding, v *vicinity) aspect {
 	role := string(f.F.Signal.Role)
 	switch f.F.Signal.Role {
+	case model.RoleSuccess:
+		role = string(model.RoleErrors)
 	case model.RoleOther, model.RoleAlert, model.RoleState, "":
 		role += "/" + f.F.Signal.Name
 	}
 	return aspect{v.owner(f.F.Entity), f.F.Entity, role}
+}
+
+// foldWhole takes what a service shows as a whole to its strongest instance with the same: the same requests are counted in both.
+func foldWhole(best map[aspect]float64) {
+	strongest := map[aspect]aspect{}
+	for a, z := range best {
+		whole := aspect{a.owner, a.owner, a.role}
+		if a == whole {
+			continue
+		}
+		had, ok := strongest[whole]
+		if !ok || z > best[had] || z == best[had] && a.entity.Compare(had.entity) < 0 {
+			strongest[whole] = a
+		}
+	}
+	for whole, part := range strongest {
+		if z, ok := best[whole]; ok {
+			best[part] = max(best[part], z)
+			delete(best, whole)
+		}
+	}
 }
 
 // evidence is what a group of findings says together.
@@ -97,6 +121,7 @@ func combine(fs []*finding, v *vicinity) evidence {
 		best[a] = max(best[a], deviate(f.Surprise))
 		symptoms = symptoms || isSymptom(&f.F)
 	}
+	foldWhole(best)
 	aspects := make([]aspect, 0, len(best))
 	for a := range best {
 		aspects = append(aspects, a)
@@ -141,11 +166,28 @@ func isSymptom(f *model.Finding) bool {
 	case model.RoleErrors, model.RoleSuccess, model.RoleLatency, model.RoleSelfTime, model.RoleGap, model.RoleQueue, model.RoleAlert:
 		return true
 	case model.RoleLog:
-		return f.Kind == model.FindingNew
+		return f.Kind == model.FindingNew && !chatter(f)
 	case model.RoleState:
 		return true
 	}
 	return false
+}
+
+// chatter says whether a finding is a new kind of log line that its own program finds unimportant.
+func chatter(f *model.Finding) bool {
+	if f.Kind != model.FindingNew || f.Signal.Role != model.RoleLog {
+		return false
+	}
+	switch model.Lookup(f.Signal.Labels, "severity") {
+	case "info", "debug", "trace":
+		return true
+	}
+	return false
+}
+
+// weak says whether a finding may belong to others, but connects nothing: what happens once in a few hours anyway, and chatter.
+func (f *finding) weak() bool {
+	return f.Surprise < usersSurprise && f.F.Kind != model.FindingAlert || chatter(&f.F)
 }
 
 // opening decides whether findings make an incident, and says why.

@@ -132,7 +132,7 @@ func (g *Grouper) hold(v *vicinity) {
 		g.holdOne(f, v)
 		if had != f.HeldBy {
 			if i := g.incidents[f.Incident]; i != nil {
-				i.dirty = true
+				i.dirty, i.fall = true, true
 			}
 		}
 	}

@@ -24,7 +24,8 @@ type incident struct {
 	// Apart are incidents that a person took this one apart from.
 	Apart []string
 
-	dirty, told, torn bool
+	// torn says that something was taken out, fall that it may be less severe for that.
+	dirty, told, torn, fall bool
 }
 
 // part is one signal of an incident with the findings of it.
@@ -69,7 +70,7 @@ func (g *Grouper) openNew(v *vicinity) {
 	}
 }
 
-// components returns the findings that hang together, each list and the lists by onset and id.
+// components returns the findings that hang together, each list and the lists by onset and id. Weak ones connect nothing.
 func (g *Grouper) components(fs []*finding, v *vicinity) [][]*finding {
 	place := make(map[*finding]int, len(fs))
 	root := make([]int, len(fs))
@@ -83,8 +84,15 @@ func (g *Grouper) components(fs []*finding, v *vicinity) [][]*finding {
 		}
 		return i
 	}
-	x := newIndex(fs)
+	x := newIndex(slices.DeleteFunc(slices.Clone(fs), (*finding).weak))
 	for i, f := range fs {
+		if f.weak() {
+			// It goes with what it belongs to most, and brings nothing else along.
+			if ls := g.links(f, x, v); len(ls) > 0 {
+				root[i] = find(place[ls[0].to])
+			}
+			continue
+		}
 		for _, e := range g.reach(f, x, v) {
 			near := x.entities[e]
 			for _, a := range near[max(0, len(near)-maxCompared):] {
@@ -92,7 +100,7 @@ func (g *Grouper) components(fs []*finding, v *vicinity) [][]*finding {
 				if find(i) == find(j) {
 					continue
 				}
-				if _, ok := g.relate(f, a, v, false); ok {
+				if _, ok := g.relate(f, a, v, linkBar, false); ok {
 					root[max(find(i), find(j))] = min(find(i), find(j))
 				}
 			}
@@ -152,8 +160,9 @@ func (g *Grouper) open(fs []*finding, why string, v *vicinity) *incident {
 		joined := g.joinNext(i, left, v)
 		left = slices.DeleteFunc(left, func(f *finding) bool { return slices.Contains(joined, f) })
 		if len(joined) == 0 {
-			for _, f := range left { // Cannot be, as they hang together; none may be lost.
-				g.join(i, f, "with the others", first)
+			// The usual lag is learnt on the way, so that a link may be just below the bar by now.
+			for _, f := range left {
+				g.join(i, f, g.reason(f, fs, v), first)
 			}
 			break
 		}
@@ -165,6 +174,17 @@ func (g *Grouper) open(fs []*finding, why string, v *vicinity) *incident {
 		}
 	}
 	return i
+}
+
+// reason says how a finding belongs to others, by its strongest link.
+func (g *Grouper) reason(f *finding, fs []*finding, v *vicinity) string {
+	best, how := 0.0, "with the others"
+	for _, a := range fs {
+		if l, ok := g.relate(f, a, v, 0, true); ok && a != f && l.ratio > best {
+			best, how = l.ratio, l.how
+		}
+	}
+	return how
 }
 
 // joinNext joins those of left that have a link to what is in already.
@@ -182,7 +202,7 @@ func (g *Grouper) joinNext(i *incident, left []*finding, v *vicinity) []*finding
 	var joined []*finding
 	for _, f := range left {
 		if ls := g.links(f, x, v); len(ls) > 0 {
-			l, _ := g.relate(f, ls[0].to, v, true)
+			l, _ := g.relate(f, ls[0].to, v, 0, true)
 			g.join(i, f, l.how, l.to)
 			joined = append(joined, f)
 		}
@@ -245,7 +265,7 @@ func (g *Grouper) leave(f *finding) {
 	if i == nil {
 		return
 	}
-	i.dirty, i.told, i.torn = true, true, true
+	i.dirty, i.told, i.torn, i.fall = true, true, true, true
 	p := i.part(f.Cell)
 	if p == nil {
 		i.More = max(0, i.More-1)

@@ -211,6 +211,10 @@ func (g *Grouper) refresh(i *incident, fs []*finding, v *vicinity) {
 	if title := titleOf(m, i.More); title != i.M.Title {
 		i.M.Title, i.told = title, true
 	}
+	if order(m.severity) < order(i.M.Severity) && !i.fall {
+		m.severity = i.M.Severity // What was affected was affected.
+	}
+	i.fall = false
 	if m.severity != i.M.Severity {
 		if i.M.Severity != "" {
 			g.note(i, "severity "+string(i.M.Severity)+" → "+string(m.severity)+": "+m.why)

@@ -34,8 +34,8 @@ type link struct {
 	how    string
 }
 
-// relate returns how f belongs to a. The way is written out only when words is set.
-func (g *Grouper) relate(f, a *finding, v *vicinity, words bool) (link, bool) {
+// relate returns how f belongs to a, if the likelihood ratio is at the bar or above. The way is written out only when words is set.
+func (g *Grouper) relate(f, a *finding, v *vicinity, bar float64, words bool) (link, bool) {
 	times, never := g.memory.together(f.Cell, a.Cell, g.nowMS)
 	if never {
 		return link{}, false
@@ -65,7 +65,7 @@ func (g *Grouper) relate(f, a *finding, v *vicinity, words bool) (link, bool) {
 		first, later = a, f
 	}
 	l.ratio = g.ratio(first, later, chance)
-	if l.ratio < linkBar {
+	if l.ratio < bar {
 		return link{}, false
 	}
 	if words {
@@ -150,7 +150,7 @@ func (g *Grouper) links(f *finding, others *index, v *vicinity) []link {
 			if a == f || a.Incident != "" && slices.Contains(f.Barred, a.Incident) {
 				continue
 			}
-			l, ok := g.relate(f, a, v, false)
+			l, ok := g.relate(f, a, v, linkBar, false)
 			if !ok {
 				continue
 			}
@@ -226,14 +226,14 @@ func (g *Grouper) attach(v *vicinity) {
 		if len(members) == 0 {
 			return
 		}
-		others := newIndex(members)
+		others := newIndex(slices.DeleteFunc(members, (*finding).weak))
 		joined := false
 		for _, f := range loose {
 			ls := g.links(f, others, v)
 			if len(ls) == 0 {
 				continue
 			}
-			l, _ := g.relate(f, ls[0].to, v, true)
+			l, _ := g.relate(f, ls[0].to, v, 0, true)
 			into := g.incidents[ls[0].to.Incident]
 			g.join(into, f, l.how, l.to)
 			g.wake(into, f.F.Signal.Name+" of "+f.F.Entity.Name)
@@ -248,7 +248,7 @@ func (g *Grouper) attach(v *vicinity) {
 
 // bridge merges the incidents that a finding has direct links to: it belongs to both, so they are one.
 func (g *Grouper) bridge(into *incident, f *finding, ls []link) {
-	if !ls[0].direct {
+	if !ls[0].direct || f.weak() {
 		return
 	}
 	for _, l := range ls[1:] {

@@ -79,7 +79,7 @@ func (g *Grouper) mergeNear(v *vicinity) {
 			continue
 		}
 		if x == nil {
-			members = g.members()
+			members = slices.DeleteFunc(g.members(), (*finding).weak)
 			x = newIndex(members)
 		}
 		for _, f := range members {

@@ -26,7 +26,7 @@ const (
 	leastErrors         = 0.05 // and this many a second: three in a minute can be one client that tries again.
 	leastSlowS          = 0.02
 	full                = 0.99
-	manyServices        = 3
+	manyServices        = 5
 	manyHosts, halfGone = 3, 0.5
 )
 
@@ -294,7 +294,7 @@ func assess(fs []*finding, v *vicinity, nowMS int64) impact {
 			goneParts[owner][f.F.Entity] = true
 		}
 		e := effects[n]
-		if e.level >= reserve && f.F.Kind != model.FindingSilence && owner.Kind == model.KindService {
+		if e.level >= reserve && f.F.Kind != model.FindingSilence && f.lasts() && owner.Kind == model.KindService {
 			ill[owner] = true
 		}
 		if leads(f, e, m.lead, m.effect) {

@@ -32,8 +32,8 @@ type state struct {
 
 // incidentState is an incident with what its unexported fields hold.
 type incidentState struct {
-	I                 *incident
-	Dirty, Told, Torn bool
+	I                       *incident
+	Dirty, Told, Torn, Fall bool
 }
 
 // Snapshot returns the state as bytes: a version, JSON, and a checksum.
@@ -48,7 +48,7 @@ func (g *Grouper) Snapshot() []byte {
 	}
 	sortFindings(s.Findings)
 	for _, i := range g.sorted() {
-		s.Incidents = append(s.Incidents, &incidentState{i, i.dirty, i.told, i.torn})
+		s.Incidents = append(s.Incidents, &incidentState{i, i.dirty, i.told, i.torn, i.fall})
 	}
 	b, err := json.Marshal(&s)
 	if err != nil {
@@ -94,7 +94,7 @@ func (g *Grouper) restore(s *state) error {
 		if i == nil || i.I == nil || i.I.M.ID == "" || g.incidents[i.I.M.ID] != nil {
 			return errors.New("an incident is there twice, or empty")
 		}
-		i.I.dirty, i.I.told, i.I.torn = i.Dirty, i.Told, i.Torn
+		i.I.dirty, i.I.told, i.I.torn, i.I.fall = i.Dirty, i.Told, i.Torn, i.Fall
 		for _, p := range i.I.Parts {
 			if len(p.IDs) == 0 {
 				return errors.New("a member has no finding")

@@ -26,10 +26,8 @@ type item struct {
 	// beside is one more than the window of the event that this one used to come with; fresh says that it was never seen before.
 	beside int
 	fresh  bool
-	// seconds is how long the samples after the onset reach.
-	seconds float64
-	// sum is that of the samples after the onset.
-	sum float64
+	// total is the sum of the samples after the onset times the seconds that they stand for: a count, for a rate.
+	total float64
 }
 
 // cell is one column of a node.
@@ -260,14 +258,11 @@ func (c *incident) judge(i int, w *model.Window) item {
 	}
 	it.d = c.s.deviate(p, it.rule, c.OnsetMS, c.NowMS)
 	c.step = max(c.step, min(p.step, maxStep))
-	it.seconds = float64(int64(it.d.after)*p.step) / 1000
+	it.total = p.total
 	if it.d.after > 0 {
 		c.s.sorted = append(c.s.sorted[:0], p.after...)
 		slices.Sort(c.s.sorted)
 		it.mid = quantile(c.s.sorted, .5)
-		for _, v := range p.after {
-			it.sum += v
-		}
 	}
 	return it
 }

@@ -86,9 +86,8 @@ func (c *incident) event(i int) event {
 	e := event{win: i}
 	p := c.s.cut(w, c.OnsetMS, c.NowMS, c.cfg.HistoryMS)
 	step := max(p.step, 1)
-	seconds := float64(step) / 1000
 	for k, t := range w.TimesMS {
-		x := w.Values[k] * seconds
+		x := w.Values[k] * span(w.TimesMS, k, step)
 		switch {
 		case math.IsNaN(x) || t > c.NowMS || t < c.OnsetMS-c.cfg.HistoryMS:
 		case t < c.OnsetMS:

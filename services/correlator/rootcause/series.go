@@ -49,6 +49,8 @@ type points struct {
 	// times are those of after; step is the median distance of samples.
 	times []int64
 	step  int64
+	// total is the sum of the values after, each times the seconds that it stands for.
+	total float64
 	// last is the time of the last sample before the onset.
 	last int64
 }
@@ -98,8 +100,24 @@ func (s *scratch) cut(w *model.Window, onset, now, history int64) points {
 		slices.Sort(s.steps)
 		p.step = s.steps[len(s.steps)/2]
 	}
+	for i, v := range p.after {
+		p.total += v * span(p.times, i, p.step)
+	}
 	s.before, s.after, s.times = p.before, p.after, p.times
 	return p
+}
+
+// span returns the seconds that sample i of a series stands for: up to the next one, or as long as the last one did, and no more than the usual
+// step. The newest samples of a series may come at their own step behind older ones that are means of a minute.
+func span(times []int64, i int, step int64) float64 {
+	d := step
+	switch {
+	case i+1 < len(times):
+		d = min(d, times[i+1]-times[i])
+	case i > 0:
+		d = min(d, times[i]-times[i-1])
+	}
+	return float64(max(d, 1)) / 1000
 }
 
 // scratch is reused from series to series.

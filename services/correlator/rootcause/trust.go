@@ -33,7 +33,7 @@ func (c *incident) trust() {
 		if it.rule.column != colTraffic || isBytes(s) {
 			continue
 		}
-		n := it.sum * it.seconds / float64(max(it.d.after, 1))
+		n := it.total
 		if ours {
 			byLabels[labelsKey(s)] = n
 		} else if it.from < 0 {

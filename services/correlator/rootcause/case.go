@@ -316,13 +316,18 @@ func (c *incident) findings() {
 		it := item{win: -1, finding: i, instance: instance, node: c.fold(instance), from: -1, role: role, rule: ruleOf(role, f.Signal.Unit)}
 		it.d = deviation{level: f.Expected, low: f.Low, high: f.High, value: f.Value, z: f.Score, dir: f.Direction, p: f.PValue, onset: f.OnsetMS}
 		it.mid = f.Value
+		for _, e := range model.EdgesOf(f.Signal.Name, f.Signal.Labels) {
+			if e.Kind == model.EdgeCalls {
+				it.from = c.nodeOf(e.From)
+			}
+		}
 		it.w = findingWeight(f)
 		switch f.Kind {
 		case model.FindingSilence:
 			it.rule.column = colState
 		case model.FindingNew, model.FindingGone:
 			it.rule.column = colLog
-		case model.FindingLimit, model.FindingForecast:
+		case model.FindingForecast:
 			it.rule.column = colResource
 		case model.FindingAlert:
 			it.rule.column = colErrors

@@ -66,7 +66,7 @@ func (c *incident) eventOf(w *model.Window) (int, bool) {
 	switch {
 	case role == model.RoleLog:
 		return c.fold(c.nodeOf(w.Entity)), model.Lookup(w.Signal.Labels, "template") != ""
-	case role == model.RoleTraffic:
+	case role == model.RoleTraffic && isOurs(&w.Signal): // Others count by outcome and by side as well.
 		for _, e := range model.EdgesOf(w.Signal.Name, w.Signal.Labels) {
 			if e.Kind == model.EdgeCalls {
 				return c.fold(c.nodeOf(e.From)), true

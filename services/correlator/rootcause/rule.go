@@ -164,7 +164,7 @@ func (r rule) floor(level float64, sorted []float64) float64 {
 // roleOf returns the role that a signal has, from its name where the sender of the window did not say.
 func roleOf(s *model.SignalRef) model.Role {
 	switch {
-	case strings.HasPrefix(s.Name, "log_") && s.Unit == perSecond:
+	case strings.HasPrefix(s.Name, "log_") && (s.Unit == perSecond || s.Unit == "1"):
 		return model.RoleLog
 	case model.Lookup(s.Labels, "expected") != "":
 		return roleStructure

@@ -69,6 +69,7 @@ type incident struct {
 	windows []model.Window
 	nodes   []node
 	byName  map[model.Entity]int
+	as      map[string]model.Entity
 	items   []item
 	s       scratch
 	// pooled is for each role the 95 % quantile of past windows, for series with too short a past.
@@ -118,8 +119,45 @@ func compareLabels(a, b []model.Label) int {
 	})
 }
 
+// alias makes one of an entity that is known as external, database or queue by some and as a service by others, who only know its name.
+func (c *incident) alias() {
+	as := map[string]model.Entity{}
+	note := func(e model.Entity) {
+		if e.Kind == model.KindExternal || e.Kind == model.KindDatabase || e.Kind == model.KindQueue {
+			if old, ok := as[e.Name]; !ok || e.Compare(old) < 0 {
+				as[e.Name] = e
+			}
+		}
+	}
+	for _, e := range c.Edges {
+		note(e.From)
+		note(e.To)
+	}
+	for i := range c.windows {
+		note(c.windows[i].Entity)
+	}
+	if len(as) == 0 {
+		return
+	}
+	c.as = as
+	for i := range c.windows {
+		c.windows[i].Entity = c.known(c.windows[i].Entity)
+	}
+}
+
+// known returns the entity under the kind that is known best.
+func (c *incident) known(e model.Entity) model.Entity {
+	if e.Kind == model.KindService {
+		if better, ok := c.as[e.Name]; ok {
+			return better
+		}
+	}
+	return e
+}
+
 // link makes the nodes and connects them.
 func (c *incident) link() {
+	c.alias()
 	edges := slices.Clone(c.Edges)
 	for i := range c.windows {
 		w := &c.windows[i]
@@ -168,6 +206,7 @@ func (c *incident) link() {
 
 // nodeOf returns the node of an entity and makes it if needed.
 func (c *incident) nodeOf(e model.Entity) int {
+	e = c.known(e)
 	if i, ok := c.byName[e]; ok {
 		return i
 	}
@@ -329,12 +368,19 @@ func (c *incident) findings() {
 			it.rule.column = colLog
 		case model.FindingForecast:
 			it.rule.column = colResource
+		case model.FindingShift, model.FindingDrift, model.FindingPeer:
+			if f.Direction != 0 && f.Direction == -it.rule.direction {
+				it.w *= goodShare
+			}
 		case model.FindingAlert:
 			it.rule.column = colErrors
 		}
 		c.items = append(c.items, it)
 	}
 }
+
+// goodShare is what is left of a finding that moved in the direction that is not bad: less work, less memory.
+const goodShare = 0.2
 
 // findingWeight returns the evidence of a finding: its own probability, within what its kind can say.
 func findingWeight(f *model.Finding) float64 {

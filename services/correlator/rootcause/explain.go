@@ -58,11 +58,12 @@ func (c *incident) explainOwn(v int, col column, below []int) {
 	most := 0.0
 	for _, u := range below {
 		d := &c.nodes[u]
-		w := max(d.cells[colLog].raw, d.cells[colStructure].raw, d.cells[colState].raw)
+		// A dependency that fails is written about, and what would have followed is left out.
+		w := max(d.cells[colLog].raw, d.cells[colStructure].raw, d.cells[colState].raw, d.cells[colErrors].raw)
 		switch {
 		case col == colSelf:
 			// Work goes up while a call is waited for where the wait is not seen as such.
-			w = max(d.cells[colSelf].raw, cell.raw*c.waited(lead, v, u))
+			w = max(d.cells[colSelf].raw, d.cells[colState].raw, cell.raw*c.waited(lead, v, u))
 		case col == colStructure && c.callOf(lead, u):
 			// The call that is missing is one of a dependency that is in trouble itself.
 			w = max(w, d.cells[colResource].raw, d.cells[colLatency].raw, d.cells[colErrors].raw)

@@ -103,7 +103,7 @@ func (c *incident) cone() column {
 	var queue []int
 	latency, errors := false, false
 	add := func(e model.Entity, role model.Role) {
-		i, ok := c.byName[e]
+		i, ok := c.byName[c.known(e)]
 		if !ok {
 			return
 		}

@@ -125,6 +125,9 @@ func (c *incident) mainColumn(n *node) column {
 			best, w = column(col), x
 		}
 	}
+	if n.cells[colState].w >= troubleFrom {
+		return colState // What is gone neither answers nor works.
+	}
 	if best >= firstSymptom && localW >= troubleFrom {
 		return local
 	}

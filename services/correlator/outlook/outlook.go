@@ -116,8 +116,10 @@ type Service struct {
 	// lastActual is the last hour whose outcome is stored, by kind.
 	lastActual map[string]int64
 
-	// published has the series that have a sample and must be ended when they go. It belongs to the loop.
+	// published has the series that have a sample and must be ended when they go; asked says that somebody wants every forecast anew, and not
+	// only what has changed. Both belong to the loop.
 	published map[string]labels.Labels
+	asked     bool
 }
 
 var _ app.Service = (*Service)(nil)
@@ -181,19 +183,18 @@ func (s *Service) lead(ctx context.Context, kv bus.KV) error {
 	tick := time.NewTicker(s.cfg.PublishEvery)
 	defer tick.Stop()
 	var stocks, loads time.Time
-	asked := false
 	for {
 		now := s.deps.Clock()
-		if asked || now.Sub(stocks) >= s.cfg.StockEvery {
+		if s.asked || now.Sub(stocks) >= s.cfg.StockEvery {
 			s.pass(ctx, kv, "stocks", s.Stocks)
 			stocks = now
 		}
 		// A load is made of whole hours, which are complete a little after their end.
-		if asked || now.Sub(loads) >= s.cfg.LoadEvery || now.Truncate(time.Hour).After(loads) && now.Sub(now.Truncate(time.Hour)) > hourComplete {
+		if s.asked || now.Sub(loads) >= s.cfg.LoadEvery || now.Truncate(time.Hour).After(loads) && now.Sub(now.Truncate(time.Hour)) > hourComplete {
 			s.pass(ctx, kv, "loads", s.Loads)
 			loads = now
 		}
-		asked = false
+		s.asked = false
 		if err := s.publish(ctx, s.deps.Clock()); err != nil && ctx.Err() == nil {
 			s.failed(ctx, "publish", err)
 		}
@@ -202,7 +203,7 @@ func (s *Service) lead(ctx context.Context, kv bus.KV) error {
 			return nil
 		case <-tick.C:
 		case <-requests:
-			asked = true
+			s.asked = true
 		}
 	}
 }

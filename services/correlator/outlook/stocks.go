@@ -18,6 +18,8 @@ import (
 const (
 	longMS  = 90 * dayMS
 	shortMS = 2 * dayMS
+	// goneMS is how long ago the last value may be: a stock that is told once an hour is still there, one without a word for longer is gone.
+	goneMS = 90 * minuteMS
 	// batchStocks is how many stocks are worked on at once.
 	batchStocks = 200
 )
@@ -85,8 +87,8 @@ func (s *Service) stockBatch(ctx context.Context, targets []target, nowMS int64)
 // stockForecast works on one stock.
 func stockForecast(t *target, long, short map[uint64]clickhouse.History, nowMS int64) (store.ForecastRow, bool) {
 	l, r := long[t.series[0].id], short[t.series[0].id]
-	if len(r.Last) == 0 {
-		return store.ForecastRow{}, false // Nothing for two days: it is gone.
+	if n := len(r.TimesMS); n == 0 || nowMS-r.TimesMS[n-1] > goneMS {
+		return store.ForecastRow{}, false
 	}
 	row := store.ForecastRow{TargetID: t.id, Resource: t.resource}
 	row.Forecast = model.Forecast{Entity: t.entity, Signal: t.signal, MadeMS: nowMS, Kind: store.ForecastExhaustion, Method: "robust trend"}
@@ -197,7 +199,7 @@ func (s *Service) keep(ctx context.Context, kind string, now time.Time, rows []s
 	for _, r := range rows {
 		old, ok := s.current[r.TargetID]
 		// A row an hour, and one more when what is said changes.
-		if !ok || old.State != r.State || r.MadeMS/hourMS != old.MadeMS/hourMS || kind == store.ForecastLoad {
+		if !ok || s.asked || old.State != r.State || r.MadeMS/hourMS != old.MadeMS/hourMS || kind == store.ForecastLoad {
 			write = append(write, r)
 		}
 	}

@@ -102,6 +102,27 @@ func exhaustionAdvice(r *store.ForecastRow) string {
 	return ""
 }
 
+// findingText is one short sentence on what matters: it becomes the title of an incident. The date is rounded, since it moves a little with each pass.
+func findingText(r *store.ForecastRow) string {
+	switch {
+	case r.Kind == store.ForecastLoad:
+		return fmt.Sprintf("%s of %s %s will be higher within a day than it ever was", r.Signal.Name, r.Entity.Kind, r.Entity.Name)
+	case r.State == string(forecast.StateReached) && r.Resource == resourceCertificate:
+		return thing(r) + " has expired"
+	case r.State == string(forecast.StateReached):
+		return thing(r) + " is used up"
+	}
+	round := 10 * minuteMS
+	if r.ReachMS-r.MadeMS > dayMS {
+		round = 3 * hourMS
+	}
+	verb := " will be used up about "
+	if r.Resource == resourceCertificate {
+		verb, round = " expires on ", minuteMS
+	}
+	return thing(r) + verb + date((r.ReachMS+round/2)/round*round)
+}
+
 // standing says where a stock is now.
 func standing(r *store.ForecastRow) string {
 	if r.Limit == 0 {

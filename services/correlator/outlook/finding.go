@@ -73,7 +73,7 @@ func (s *Service) finding(r *store.ForecastRow, nowMS int64) (model.Finding, boo
 	f := model.Finding{
 		Entity: r.Entity, Signal: r.Signal, Kind: model.FindingForecast, Direction: 1, OnsetMS: min(max(r.SinceMS, nowMS-dayMS), nowMS), SeenMS: nowMS,
 		Value: r.Level, Expected: r.Limit, Low: r.Level, High: r.Limit, HistoryMS: max(nowMS-r.SinceMS, 0), Confidence: r.Confidence, Detector: detector,
-		PValue: min(max(1-r.Confidence, 1e-6), 1), Text: r.Advice,
+		PValue: min(max(1-r.Confidence, 1e-6), 1), Text: findingText(r),
 	}
 	f.ID = model.FindingID(model.Hash64(r.Entity.String()), fmt.Sprintf("forecast/%x", r.TargetID), nowMS)
 	if r.PerHour < 0 {

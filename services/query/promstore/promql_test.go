@@ -15,6 +15,7 @@ import (
 
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse"
 	"github.com/faultline-io/faultline/services/internal/store/clickhouse/chtest"
+	"github.com/faultline-io/faultline/services/query/promplan"
 )
 
 func testEngine(t *testing.T) *promql.Engine {
@@ -54,13 +55,13 @@ func (f filtered) Run(name string, test func(*testing.T)) bool {
 }
 
 // runPrometheusOwn runs files of Prometheus' acceptance tests over samples as they arrive and over packed ones; nil is all files.
-func runPrometheusOwn(t *testing.T, p place, files []string) {
+func runPrometheusOwn(t *testing.T, p place, e promql.QueryEngine, files []string) {
 	t.Helper()
 	for name, packed := range map[string]*sync.Mutex{"recent": nil, "packed": {}} {
 		t.Run(name, func(t *testing.T) {
 			p := p
 			p.packed = packed
-			promqltest.RunBuiltinTestsWithStorage(filtered{t, files}, testEngine(t), func(testing.TB) storage.Storage { return p.storage() })
+			promqltest.RunBuiltinTestsWithStorage(filtered{t, files}, e, func(testing.TB) storage.Storage { return p.storage() })
 		})
 	}
 }
@@ -78,14 +79,22 @@ func filesOf() []string {
 func TestPrometheusOwn(t *testing.T) {
 	db := chtest.Start(t)
 	p := place{shards: []*clickhouse.DB{db.Admin}, reader: db.Reader}
-	t.Run("each_query", func(t *testing.T) { runPrometheusOwn(t, p, filesOf()) })
+	t.Run("each_query", func(t *testing.T) { runPrometheusOwn(t, p, testEngine(t), filesOf()) })
 	p.remember = true
-	t.Run("all_files", func(t *testing.T) { runPrometheusOwn(t, p, nil) })
+	t.Run("all_files", func(t *testing.T) { runPrometheusOwn(t, p, testEngine(t), nil) })
 }
 
-// TestPrometheusOwnOnShards is the same with every series on one of two engines.
+// TestPrometheusOwnOnShards is the same with every series on one of two engines, with Prometheus' engine alone and with the planner.
 func TestPrometheusOwnOnShards(t *testing.T) {
 	shards := chtest.StartShards(t)
 	p := place{shards: []*clickhouse.DB{shards[0].Local, shards[1].Local}, reader: shards[1].Global}
-	runPrometheusOwn(t, p, filesOf())
+	t.Run("engine", func(t *testing.T) { runPrometheusOwn(t, p, testEngine(t), filesOf()) })
+	t.Run("planner", func(t *testing.T) {
+		files := filesPlanned
+		if filesOf() == nil {
+			files = nil
+		}
+		e := promplan.New(testEngine(t), promplan.Config{MaxSamples: 10_000_000, NoStepSubqueryInterval: minutely, DelayedNames: true})
+		runPrometheusOwn(t, p, e, files)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/faultline-io/faultline/services/correlator/eventtime"
 	"github.com/faultline-io/faultline/services/model"
@@ -404,5 +405,18 @@ func TestMedians(t *testing.T) {
 		if got := median3(a[0], a[1], a[2]); got != float64(three[1]) {
 			t.Fatalf("the middle of %v is not %g", a[:3], got)
 		}
+	}
+}
+
+// The state of a series is bounded by design: 600 bytes and the ring of an hour.
+func TestSize(t *testing.T) {
+	if got := unsafe.Sizeof(series{}) - unsafe.Sizeof(ring{}); got > 600 {
+		t.Errorf("%d bytes beside the ring", got)
+	}
+	if got := unsafe.Sizeof(ring{}); got > 360 {
+		t.Errorf("the ring has %d bytes", got)
+	}
+	if got := unsafe.Sizeof(season{}); got > 320 {
+		t.Errorf("a profile has %d bytes", got)
 	}
 }

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -147,6 +148,9 @@ func (g *Grouper) room() bool {
 
 // open makes an incident of findings that hang together.
 func (g *Grouper) open(fs []*finding, why string, v *vicinity) *incident {
+	fs = slices.Clone(fs)
+	// An incident begins with what makes it one, not with what may have been there before.
+	slices.SortStableFunc(fs, func(a, b *finding) int { return cmp.Compare(weight(a.weak()), weight(b.weak())) })
 	first := fs[0]
 	i := &incident{M: model.Incident{
 		ID: g.name(first), Tenant: g.cfg.Tenant, State: model.IncidentOpen, StartMS: first.F.OnsetMS, DetectedMS: g.atMS,
@@ -174,6 +178,13 @@ func (g *Grouper) open(fs []*finding, why string, v *vicinity) *incident {
 		}
 	}
 	return i
+}
+
+func weight(weak bool) int {
+	if weak {
+		return 1
+	}
+	return 0
 }
 
 // reason says how a finding belongs to others, by its strongest link.
@@ -230,7 +241,9 @@ func (g *Grouper) join(i *incident, f *finding, reason string, via *finding) {
 	f.Incident = i.M.ID
 	i.dirty = true
 	i.ActiveAtMS = g.nowMS
-	i.M.StartMS = min(i.M.StartMS, f.F.OnsetMS)
+	if !f.weak() {
+		i.M.StartMS = min(i.M.StartMS, f.F.OnsetMS)
+	}
 	if via != nil {
 		g.memory.learnLag(f.F.OnsetMS - via.F.OnsetMS)
 	}

@@ -191,7 +191,7 @@ func (g *Grouper) cut(i *incident, fs []*finding, v *vicinity) *incident {
 func (g *Grouper) restart(i *incident) {
 	start := int64(0)
 	for _, f := range g.findings {
-		if f.Incident == i.M.ID && (start == 0 || f.F.OnsetMS < start) {
+		if f.Incident == i.M.ID && !f.weak() && (start == 0 || f.F.OnsetMS < start) {
 			start = f.F.OnsetMS
 		}
 	}

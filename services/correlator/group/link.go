@@ -11,10 +11,14 @@ import (
 // What links are judged by: a likelihood ratio. Above the bar it is that many times likelier to see the later finding at its lag if it has to do
 // with the earlier one than if it came by itself, at the rate at which its signal is found anyway. So the time that two findings may be apart
 // adapts by itself: it is long for what is hardly ever found, and nothing for what flutters.
+//
+// linkBar is ten, since around a finding there are hundreds of signals, and of so many one comes by chance now and then.
 const (
-	linkBar = 3
-	// lastingMS: as long as the earlier finding lasts, another one of the same trouble may come at any time, in two hours or so.
-	lastingMS = 2 * hour
+	linkBar = 10
+	// lastingMS: as long as the earlier finding lasts, another one of the same trouble may come at any time, in two hours or so; but only one in ten
+	// comes as late as that.
+	lastingMS   = 2 * hour
+	lastingPart = 0.1
 	// atOnceMS: below it a lag says nothing, since findings are judged at intervals of up to a minute.
 	atOnceMS = 15 * second
 )
@@ -93,7 +97,7 @@ func (g *Grouper) ratio(first, later *finding, chance float64) float64 {
 	}
 	density := math.Exp(-float64(max(lag, atOnceMS)-atOnceMS)/usual) / usual
 	if until >= later.F.OnsetMS {
-		density = max(density, math.Exp(-float64(lag)/float64(lastingMS))/float64(lastingMS))
+		density = max(density, lastingPart*math.Exp(-float64(lag)/float64(lastingMS))/float64(lastingMS))
 	}
 	return chance * density / max(first.FoundMS, later.FoundMS)
 }

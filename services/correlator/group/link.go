@@ -86,17 +86,14 @@ func (g *Grouper) relate(f, a *finding, v *vicinity, bar float64, words bool) (l
 	return l, true
 }
 
-// ratio returns the likelihood ratio of a later finding: exponential lags after an earlier one's onset or, if it was over before, its end, and an
-// even chance as long as it lasts, against the rate of the more frequent of the two: next to what comes every few minutes everything happens.
+// ratio returns the likelihood ratio of a later finding: exponential lags after an earlier one's onset, and a small even chance as long as it
+// lasts, against the rate of the more frequent of the two: next to what comes every few minutes everything happens. How long the earlier one lasted
+// before it ended is no nearness: detectors are slow to call a signal normal again.
 func (g *Grouper) ratio(first, later *finding, chance float64) float64 {
 	lag := later.F.OnsetMS - first.F.OnsetMS
-	until := first.until(g.nowMS)
 	usual := g.memory.lagMS()
-	if until < later.F.OnsetMS { // A burst of moments is as long as itself.
-		lag = later.F.OnsetMS - until
-	}
 	density := math.Exp(-float64(max(lag, atOnceMS)-atOnceMS)/usual) / usual
-	if until >= later.F.OnsetMS {
+	if first.until(g.nowMS) >= later.F.OnsetMS {
 		density = max(density, lastingPart*math.Exp(-float64(lag)/float64(lastingMS))/float64(lastingMS))
 	}
 	return chance * density / max(first.FoundMS, later.FoundMS)

@@ -45,6 +45,9 @@ func (c *incident) explain() {
 		for _, col := range [...]column{colLog, colStructure, colSelf} {
 			c.explainOwn(v, col, below)
 		}
+		if items := n.cells[colResource].items; len(items) > 0 && c.held(&c.items[items[0]]) {
+			c.explainOwn(v, colResource, below)
+		}
 	}
 }
 
@@ -64,6 +67,8 @@ func (c *incident) explainOwn(v int, col column, below []int) {
 		case col == colSelf:
 			// Work goes up while a call is waited for where the wait is not seen as such.
 			w = max(d.cells[colSelf].raw, d.cells[colState].raw, cell.raw*c.waited(lead, v, u))
+		case col == colResource:
+			w = max(d.cells[colLatency].raw, d.cells[colErrors].raw, d.cells[colState].raw, d.cells[colGap].raw)
 		case col == colStructure && c.callOf(lead, u):
 			// The call that is missing is one of a dependency that is in trouble itself.
 			w = max(w, d.cells[colResource].raw, d.cells[colLatency].raw, d.cells[colErrors].raw)
@@ -76,6 +81,16 @@ func (c *incident) explainOwn(v int, col column, below []int) {
 	if most == 0 {
 		cell.by = -1
 	}
+}
+
+// held reports whether an item counts what is held while something is waited for: connections, descriptors, threads, requests under way. Work and memory
+// are none of it.
+func (c *incident) held(it *item) bool {
+	if it.role != model.RoleUsage && it.role != model.RoleQueue && it.role != model.RoleOther {
+		return false
+	}
+	kind, _ := unitOf(c.unit(it))
+	return kind == unitNone
 }
 
 // waited returns the share of a change in self time that calls from v to u account for, as others measured them.

@@ -362,3 +362,29 @@ func TestUnsoundInput(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+func TestLimitsOfVictimsAreNoResources(t *testing.T) {
+	w := newWorld()
+	shop(w)
+	for _, s := range []string{"front", "checkout", "pay", "cart", "search"} {
+		w.service(s, 1, 1, 1)
+	}
+	limit := func(id uint64, who string, value float64) {
+		w.in.Findings = append(w.in.Findings, model.Finding{ID: id, Entity: service(who), Kind: model.FindingLimit, Direction: 1, OnsetMS: onset, Value: value, PValue: 1e-4, Text: who + " fails",
+			Signal: model.SignalRef{Name: "service_error_ratio", Role: model.RoleErrors, Unit: "1", Labels: []model.Label{{Name: "service", Value: who}}}})
+	}
+	limit(1, "front", .3)
+	limit(2, "checkout", .3)
+	limit(3, "pay", .31)
+	w.in.Findings = append(w.in.Findings, model.Finding{ID: 4, Entity: service("checkout"), Kind: model.FindingShift, Direction: -1, OnsetMS: onset, Value: 1, Expected: 9, PValue: 1e-6,
+		Signal: model.SignalRef{Name: "worker_busy", Role: model.RoleUtilization, Unit: "%"}})
+	expect(t, rank(w), service("pay"), model.CauseCode)
+}
+
+func TestOneEntityForOneName(t *testing.T) {
+	w := newWorld()
+	w.service("front", 1, 1, 1)
+	w.in.Edges = append(w.in.Edges, model.Edge{Kind: model.EdgeCalls, From: service("front"), To: model.Entity{Kind: model.KindExternal, Name: "bank"}})
+	w.series(service("bank"), "client_request_duration", "s", model.RoleLatency, .1, .05, 2, model.Label{Name: "client", Value: "front"}, model.Label{Name: "server", Value: "bank"})
+	expect(t, rank(w), model.Entity{Kind: model.KindExternal, Name: "bank"}, model.CauseDependency)
+}

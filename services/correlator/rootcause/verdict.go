@@ -151,8 +151,11 @@ func (c *incident) kind(n *node, main column, lead *item) model.CauseKind {
 			text += " " + strings.ToLower(c.Findings[lead.finding].Text)
 		}
 	}
+	told := c.told(n)
 	switch {
-	case containsAny(text, "certificate", "x509"):
+	case containsAny(told, "no space left on device", "disk full", "too many open files", "quota exceeded"):
+		return model.CauseExhaustion
+	case containsAny(text+told, "certificate", "x509"):
 		return model.CauseCertificate
 	case containsAny(text, "clock_offset", "clock offset", "timex_offset", "ntp_offset"):
 		return model.CauseClock
@@ -193,6 +196,20 @@ func (c *incident) kind(n *node, main column, lead *item) model.CauseKind {
 		return model.CauseUnknown
 	}
 	return model.CauseCode
+}
+
+// told joins what findings say that speak for a node: lines that programs write name some causes outright.
+func (c *incident) told(n *node) string {
+	var b strings.Builder
+	for col := range n.cells {
+		for _, i := range n.cells[col].items {
+			if it := &c.items[i]; it.finding >= 0 && it.w >= seen && n.cells[col].w >= seen {
+				b.WriteString(strings.ToLower(c.Findings[it.finding].Text))
+				b.WriteByte('\n')
+			}
+		}
+	}
+	return b.String()
 }
 
 func containsAny(text string, words ...string) bool {

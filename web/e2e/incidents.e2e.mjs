@@ -50,6 +50,7 @@ describe("incidents", () => {
     await page.keyboard.press("a");
     const notice = page.getByRole("alert").filter({ hasText: "Acknowledged" });
     await notice.waitFor();
+    await axe(page, "incidents with a notice");
     await rows(page).nth(1).getByRole("img", { name: "acknowledged" }).waitFor();
     await notice.getByRole("button", { name: "Undo" }).click();
     await rows(page).nth(1).getByText("nobody").waitFor();

@@ -27,7 +27,7 @@ import { People } from "./People";
 import { EntityLink, SeverityBadge, StateBadge } from "./parts";
 import { RootCause } from "./RootCause";
 import { Timeline } from "./Timeline";
-import { acknowledge, resolve, useAct } from "./useAct";
+import { acknowledge, closeNotice, resolve, useAct } from "./useAct";
 import { useIncidentStream } from "./useIncidentStream";
 
 /** One incident as a story: why, what failed first, who is affected, what happened when, what belongs to it, what people say. */
@@ -131,7 +131,7 @@ function Head({ incident: i }: { incident: Incident }) {
   const copy = () => {
     void navigator.clipboard
       ?.writeText(toMarkdown(i, window.location.href, zone, Date.now()))
-      .then(() => notifications.show({ title: "Copied as Markdown", message: null }));
+      .then(() => notifications.show({ title: "Copied as Markdown", message: null, closeButtonProps: closeNotice }));
   };
   useKeys([
     {

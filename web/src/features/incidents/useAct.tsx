@@ -12,6 +12,9 @@ function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
+/** Mantine leaves the button that closes a notice without a name. */
+export const closeNotice = { "aria-label": "Close" };
+
 interface Actions {
   act: (a: Act) => void;
   judge: (id: string, kind: FeedbackKind, target: string, done: string, text?: string, until?: string) => void;
@@ -39,7 +42,12 @@ export function useAct(): Actions {
   };
   const failed = (error: unknown, id: string) => {
     const e = asApiError(error);
-    notifications.show({ color: "red", title: e.message, message: e.hint ?? `code ${e.code}` });
+    notifications.show({
+      color: "red",
+      title: e.message,
+      message: e.hint ?? `code ${e.code}`,
+      closeButtonProps: closeNotice,
+    });
     settled(id);
   };
   const tell = (answer: CommandAnswer, done: string, undo?: () => void) => {
@@ -47,6 +55,7 @@ export function useAct(): Actions {
     const queued = answer.status === "queued";
     notifications.show({
       id: key,
+      closeButtonProps: closeNotice,
       color: queued ? "yellow" : undefined,
       title: queued ? `Queued: ${done}` : done,
       message: queued ? (

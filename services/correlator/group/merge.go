@@ -195,7 +195,7 @@ func (g *Grouper) restart(i *incident) {
 			start = f.F.OnsetMS
 		}
 	}
-	if start != 0 {
-		i.M.StartMS = start
+	if start != 0 { // What it was opened by may be gone; it began before it was opened all the same.
+		i.M.StartMS = min(start, i.M.DetectedMS)
 	}
 }

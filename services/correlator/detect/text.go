@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/faultline-io/faultline/services/correlator/signal"
 	"github.com/faultline-io/faultline/services/model"
 )
 
@@ -35,13 +36,7 @@ func silenceText(g *group, e *episode) string {
 
 // sentence says what happened to a series in one sentence.
 func sentence(s *series, e *episode) string {
-	what := s.src.Name
-	for _, l := range s.src.Labels {
-		switch l.Name {
-		case "state", "device", "mountpoint", "direction", "route", "operation", "code", "status", "method", "le", "quantile", "client", "server", "queue", "topic":
-			what += " " + l.Name + "=" + l.Value
-		}
-	}
+	what := signal.Say(s.src.Name, s.src.Labels)
 	unit := s.unit()
 	v, x := number(e.value, unit), number(e.expected, unit)
 	switch e.way {

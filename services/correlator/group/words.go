@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/faultline-io/faultline/services/correlator/signal"
 	"github.com/faultline-io/faultline/services/model"
 )
 
@@ -30,6 +31,9 @@ func titleOf(m impact, more int) string {
 // phrase says a finding in a few words, with its numbers.
 func phrase(f *model.Finding) string {
 	name := f.Signal.Name
+	if f.Kind != model.FindingAlert {
+		name = signal.Say(name, f.Signal.Labels)
+	}
 	switch f.Kind {
 	case model.FindingSilence:
 		if name == "" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/faultline-io/faultline/services/correlator/signal"
 	"github.com/faultline-io/faultline/services/model"
 )
 
@@ -64,7 +65,7 @@ func (c *incident) speaksFor(i int) []model.Evidence {
 		out = append(out, c.changeFact(v))
 		if v.item >= 0 && v.differ >= innocentBelow {
 			w := &c.windows[v.item]
-			e := model.Evidence{Text: fmt.Sprintf("new instances: %s %s, old ones %s", w.Signal.Name, amount(v.newValue, w.Signal.Unit), amount(v.oldValue, w.Signal.Unit)),
+			e := model.Evidence{Text: fmt.Sprintf("new instances: %s %s, old ones %s", signal.Say(w.Signal.Name, w.Signal.Labels), amount(v.newValue, w.Signal.Unit), amount(v.oldValue, w.Signal.Unit)),
 				Entity: n.entity, StartMS: v.atMS, EndMS: c.NowMS}
 			e.Language, e.Query = query(w.Entity, &w.Signal)
 			e.TimesMS, e.Values = thin(w, c.OnsetMS-frozenMS, c.NowMS, c.cfg.MaxPoints)
@@ -208,5 +209,5 @@ func (c *incident) why(n *node, main column, lead *item) string {
 		return c.movement(lead) + " on " + name
 	}
 	s := c.signal(lead)
-	return fmt.Sprintf("%s of %s is at %s instead of %s", s.Name, name, amount(lead.d.value, s.Unit), amount(lead.d.level, s.Unit))
+	return fmt.Sprintf("%s of %s is at %s instead of %s", signal.Say(s.Name, s.Labels), name, amount(lead.d.value, s.Unit), amount(lead.d.level, s.Unit))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/faultline-io/faultline/services/correlator/signal"
 	"github.com/faultline-io/faultline/services/model"
 )
 
@@ -104,7 +105,7 @@ func (c *incident) movement(it *item) string {
 			return f.Text
 		}
 	}
-	text := fmt.Sprintf("%s %s → %s", s.Name, amount(it.d.level, s.Unit), amount(it.d.value, s.Unit))
+	text := fmt.Sprintf("%s %s → %s", signal.Say(s.Name, s.Labels), amount(it.d.level, s.Unit), amount(it.d.value, s.Unit))
 	if it.d.level > 0 && it.d.value/it.d.level >= 1.5 {
 		text += " (" + number(it.d.value/it.d.level) + "×)"
 	}
@@ -124,7 +125,7 @@ func (c *incident) symptomText(e model.Entity, it *item) string {
 	case it.role == model.RoleSuccess:
 		return fmt.Sprintf("%s succeeds less than usual (%s → %s)", title(e), amount(it.d.level, s.Unit), amount(it.d.value, s.Unit))
 	case it.rule.column == colErrors:
-		return fmt.Sprintf("%s fails more than usual (%s %s → %s)", title(e), s.Name, amount(it.d.level, s.Unit), amount(it.d.value, s.Unit))
+		return fmt.Sprintf("%s fails more than usual (%s %s → %s)", title(e), signal.Say(s.Name, s.Labels), amount(it.d.level, s.Unit), amount(it.d.value, s.Unit))
 	}
 	return title(e) + ": " + c.movement(it)
 }

@@ -110,3 +110,19 @@ func TestNormOf(t *testing.T) {
 		t.Error("a time to wait is a latency")
 	}
 }
+
+func TestSay(t *testing.T) {
+	f := func(want, name string, pairs ...string) {
+		t.Helper()
+		var labels []model.Label
+		for i := 0; i < len(pairs); i += 2 {
+			labels = append(labels, model.Label{Name: pairs[i], Value: pairs[i+1]})
+		}
+		if got := signal.Say(name, labels); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	f("up", "up", "instance", "a:80", "job", "x")
+	f("system_cpu_time_seconds_total (mode=idle)", "system_cpu_time_seconds_total", "cpu_mode", "idle", "host_name", "a")
+	f("io (device=sda, direction=read, a=1)", "io", "system_device", "sda", "disk_io_direction", "read", "a", "1", "b", "2")
+}

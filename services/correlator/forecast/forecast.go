@@ -4,8 +4,8 @@
 //
 // It is not for detection: what is unusual now is package detect's business. It does not learn across series.
 //
-// Cost: a load over five weeks of hours and a week ahead takes some milliseconds and less than a megabyte, an exhaustion over a thousand points less than
-// one millisecond. docs/forecasts.md describes both for users, docs/quality.md how good they are.
+// Cost: a load over five weeks of hours and a week ahead takes some milliseconds and less than a megabyte, an exhaustion over a thousand points a few
+// milliseconds. docs/forecasts.md describes both for users, docs/quality.md how good they are.
 package forecast
 
 import (

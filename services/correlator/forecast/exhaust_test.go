@@ -103,7 +103,9 @@ func TestNotFilling(t *testing.T) {
 	none("daily swing", stock(15, hour, func(d float64, r *rand.Rand) float64 { return 50 + 30*math.Sin(2*math.Pi*(d-.8)) + r.NormFloat64() }, 1), forecast.StateNone, forecast.StateSawtooth)
 	none("three days of swing", stock(3.3, hour, func(d float64, r *rand.Rand) float64 { return 50 + 30*math.Sin(2*math.Pi*(d-.8)) + r.NormFloat64() }, 1), forecast.StateNone, forecast.StateSawtooth)
 	none("short", stock(.01, 60_000, flat, 1), forecast.StateShort)
-	none("just changed", stock(20, hour, func(d float64, r *rand.Rand) float64 { return 30 + 40*math.Floor(max(0, d-19.9)*5) + .1*r.NormFloat64() }, 1), forecast.StateShort, forecast.StateNone)
+	none("just changed", stock(20, hour, func(d float64, r *rand.Rand) float64 {
+		return 30 + 40*math.Floor(max(0, d-19.9)*5) + .1*r.NormFloat64()
+	}, 1), forecast.StateShort, forecast.StateNone)
 	none("nothing", forecast.Stock{Limit: 1, NowMS: 5}, forecast.StateShort)
 }
 

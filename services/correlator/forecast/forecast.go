@@ -4,7 +4,7 @@
 //
 // It is not for detection: what is unusual now is package detect's business. It does not learn across series.
 //
-// Cost: a load over five weeks of hours and a week ahead takes some milliseconds and less than a megabyte, an exhaustion over a thousand points a few
+// Cost: a load over five weeks of hours and a week ahead takes some milliseconds and two megabytes, an exhaustion over a thousand points a few
 // milliseconds. docs/forecasts.md describes both for users, docs/quality.md how good they are.
 package forecast
 

@@ -243,8 +243,22 @@ func (b *Brain) input(in *model.Incident, graph *topology.Graph, k eventtime.Mar
 	return rootcause.Input{
 		OnsetMS: in.StartMS, NowMS: k.WatermarkMS,
 		Windows: b.detect.Windows(func(e model.Entity) bool { return near[e] }, in.StartMS-b.cfg.WindowMS),
-		Edges:   edges, Changes: b.changes, Findings: b.group.Members(in.ID),
+		Edges:   edges, Changes: b.changes, Findings: b.group.Members(in.ID), Incidents: b.earlier(in, near),
 	}
+}
+
+// earlier returns the times of incidents that were over before this one and touched something near it: what was measured then is no normal.
+func (b *Brain) earlier(in *model.Incident, near map[model.Entity]bool) []rootcause.Interval {
+	var out []rootcause.Interval
+	from := in.StartMS - b.cfg.WindowMS
+	for _, o := range b.group.Incidents() {
+		end := cmp.Or(o.QuietMS, o.EndMS)
+		if o.ID == in.ID || end == 0 || end <= from || o.StartMS >= in.StartMS || !slices.ContainsFunc(o.Entities, func(e model.Entity) bool { return near[e] }) {
+			continue
+		}
+		out = append(out, rootcause.Interval{FromMS: o.StartMS, ToMS: min(end, in.StartMS)})
+	}
+	return out
 }
 
 // Bounds of the vicinity of an incident: a cause is rarely more than three steps away, and a graph with a hub has everything within three.

@@ -18,7 +18,7 @@ import { Panel, QueryView } from "@/ui/Panel";
 import ui from "@/ui/ui.module.css";
 import { BrainLine, NoIncidents } from "./BrainLine";
 import css from "./incidents.module.css";
-import { Confidence, SeverityBadge, StateBadge } from "./parts";
+import { Confidence, EntityName, SeverityBadge, StateBadge } from "./parts";
 import { acknowledge, resolve, useAct } from "./useAct";
 import { useIncidentStream } from "./useIncidentStream";
 import { causeWords, severityRank } from "./words";
@@ -199,7 +199,7 @@ function Cause({ i }: { i: IncidentBrief }) {
   return (
     <span className={css.cause} title={i.cause.why}>
       <span>
-        {i.cause.entity.name} <span className="faint">{causeWords[i.cause.kind] ?? i.cause.kind}</span>
+        <EntityName entity={i.cause.entity} /> <span className="faint">{causeWords[i.cause.kind] ?? i.cause.kind}</span>
       </span>
       <Confidence value={i.cause.confidence} />
     </span>

@@ -8,7 +8,7 @@ import { Empty } from "@/ui/states";
 import ui from "@/ui/ui.module.css";
 import { EvidenceList } from "./Evidence";
 import css from "./incidents.module.css";
-import { Confidence, EntityLink } from "./parts";
+import { Confidence, EntityLink, EntityName } from "./parts";
 import { useAct } from "./useAct";
 import { causeWords, entityText, unitOf } from "./words";
 
@@ -38,7 +38,7 @@ export function RootCause({
               <button type="button" aria-pressed={n === chosen} className={css.candidate} onClick={() => choose(n)}>
                 <kbd>{n + 1}</kbd>
                 <span className={css.candidateName}>
-                  <span className="faint">{c.entity.kind}</span> {c.entity.name}
+                  <span className="faint">{c.entity.kind}</span> <EntityName entity={c.entity} />
                 </span>
                 <span className={ui.pill}>{causeWords[c.kind] ?? c.kind}</span>
                 <Confidence value={c.confidence} />

@@ -28,12 +28,17 @@ export function StateBadge({ state }: { state: IncidentState }) {
   );
 }
 
+/** What people call an entity: hosts are known by a number where their sender gave one. */
+export function EntityName({ entity }: { entity: Entity }) {
+  const hostName = useHostName();
+  return <>{entity.kind === "host" ? hostName(entity.name) : entity.name}</>;
+}
+
 /** An entity, leading to where more is known of it. */
 export function EntityLink({ entity }: { entity: Entity }) {
-  const hostName = useHostName();
   const text = (
     <>
-      <span className="faint">{entity.kind}</span> {entity.kind === "host" ? hostName(entity.name) : entity.name}
+      <span className="faint">{entity.kind}</span> <EntityName entity={entity} />
     </>
   );
   if (entity.kind === "host") {

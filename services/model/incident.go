@@ -116,8 +116,8 @@ const (
 
 // Feedback is a judgement on an incident, a finding or a candidate. It changes what follows and can be taken back.
 type Feedback struct {
-	ID     string
-	Kind   FeedbackKind
+	ID   string
+	Kind FeedbackKind
 	// Target is "incident", "finding:<id>", "candidate:<entity>", "signal:<entity>/<name>" with * for all names, or "entity:<entity>"
 	// and "all" for maintenance. Ids are decimal.
 	Target string

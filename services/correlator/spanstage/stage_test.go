@@ -194,6 +194,28 @@ func TestOneRequest(t *testing.T) {
 	}
 }
 
+// Shares that are certain, by Wilson's interval.
+const (
+	oneOfTwo = 0.09452865480086611
+	twoOfTwo = 0.3423719528896193
+)
+
+func TestCertainShares(t *testing.T) {
+	f := func(part, n uint32, want float64) {
+		t.Helper()
+		if got := certain(part, n); math.Abs(got-want) > 5e-4 {
+			t.Errorf("%d of %d: %g, want %g", part, n, got, want)
+		}
+	}
+	f(0, 10, 0)
+	f(0, 0, 0)
+	f(1, 10, 0.0179)
+	f(5, 10, 0.2366)
+	f(10, 10, 0.7225)
+	f(100, 1000, 0.0829)
+	f(10_000, 100_000, 0.0982)
+}
+
 func TestErrorsBeginSomewhere(t *testing.T) {
 	r := newDriver(Default())
 	r.to(0)
@@ -206,17 +228,17 @@ func TestErrorsBeginSomewhere(t *testing.T) {
 	r.Spans(batchOf(append(spans, more...)...))
 	r.to(10)
 	r.expect(t, map[string]float64{
-		"service_error_ratio service=web":                                         0.5,
+		"service_error_ratio service=web":                                         oneOfTwo,
 		"service_error_origin_ratio service=web":                                  0,
-		"service_error_ratio service=cart":                                        1,
-		"service_error_origin_ratio service=cart":                                 0.5,
-		"edge_error_ratio client=web server=cart server_kind=service":             1,
-		"edge_error_ratio client=cart server=postgresql:db1 server_kind=database": 0.5,
+		"service_error_ratio service=cart":                                        twoOfTwo,
+		"service_error_origin_ratio service=cart":                                 oneOfTwo,
+		"edge_error_ratio client=web server=cart server_kind=service":             twoOfTwo,
+		"edge_error_ratio client=cart server=postgresql:db1 server_kind=database": oneOfTwo,
 	})
 	r.Spans(batchOf(sp{3, 1, 0, "web", "GET /", kindServer, 12_000, 10, false, map[string]string{"http.response.status_code": "503"}, ""}))
 	r.to(20)
 	// With so few requests the share is that of the minute: two of three.
-	r.expect(t, map[string]float64{"service_error_ratio service=web": 2. / 3, "service_error_origin_ratio service=web": 1. / 3})
+	r.expect(t, map[string]float64{"service_error_ratio service=web": certain(2, 3), "service_error_origin_ratio service=web": certain(1, 3)})
 	for i := range 12 {
 		r.Spans(batchOf(sp{10 + i, 1, 0, "web", "GET /", kindServer, 22_000, 10, false, nil, ""}))
 	}

@@ -2,8 +2,10 @@ package brain_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -136,9 +138,9 @@ func TestRestoredBrainGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := brain.Restore(data, brain.Default())
-		if err != nil {
-			t.Fatalf("step %d: %v", step, err)
+		next, lost, err := brain.Restore(data, brain.Default())
+		if err != nil || len(lost) > 0 {
+			t.Fatalf("step %d: %v, lost %v", step, err, lost)
 		}
 		again, err := next.Snapshot()
 		if err != nil {
@@ -178,7 +180,7 @@ func TestRestoreRefusesWhatIsBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, bad := range map[string][]byte{"empty": nil, "short": data[:len(data)/2], "version": append([]byte{99}, data[1:]...), "flipped": flip(data, len(data)/2)} {
-		if _, err := brain.Restore(bad, brain.Default()); err == nil {
+		if _, _, err := brain.Restore(bad, brain.Default()); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -188,4 +190,49 @@ func flip(data []byte, at int) []byte {
 	out := bytes.Clone(data)
 	out[at] ^= 1
 	return out
+}
+
+// TestDetectorOfAnotherVersion has the detector's part of a snapshot unreadable: incidents and what people did to them stay.
+func TestDetectorOfAnotherVersion(t *testing.T) {
+	b := brain.New(brain.Default())
+	var incident string
+	for step := range faultAt + 20 {
+		b.Metrics(samples(step, true))
+		at := int64(dayMS + step*stepMS)
+		out, err := b.Mark(eventtime.Mark{Seq: uint64(step + 1), AtMS: at + 2_000, WatermarkMS: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Incidents) > 0 {
+			incident = out.Incidents[0].ID
+		}
+	}
+	if _, err := b.Command(model.Command{ID: "c1", Action: "assign", Incident: incident, Text: "ann", Who: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := b.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, lost, err := brain.Restore(spoil(t, data, 2), brain.Default())
+	if err != nil || len(lost) != 1 {
+		t.Fatalf("%v, lost %v", err, lost)
+	}
+	if _, err := next.Command(model.Command{ID: "c2", Action: "acknowledge", Incident: incident, Who: "ann"}); err != nil {
+		t.Errorf("the incident is forgotten: %v", err)
+	}
+}
+
+// spoil changes the version byte of a part and seals the snapshot again.
+func spoil(t *testing.T, data []byte, part int) []byte {
+	t.Helper()
+	out := bytes.Clone(data[:len(data)-4])
+	at := 1
+	for range part {
+		n, used := binary.Uvarint(out[at:])
+		at += used + int(n)
+	}
+	_, used := binary.Uvarint(out[at:])
+	out[at+used] ^= 0xff
+	return binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(out))
 }

@@ -46,16 +46,17 @@ func (b *Brain) Snapshot() ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(out)), nil
 }
 
-// Restore returns the brain of a snapshot.
-func Restore(data []byte, cfg Config) (*Brain, error) {
+// Restore returns the brain of a snapshot. A part that this build cannot read begins anew, and lost says which: what people did to incidents must
+// not be forgotten because a detector keeps its numbers otherwise than before. Errors: ErrSnapshot when nothing of it can be used.
+func Restore(data []byte, cfg Config) (b *Brain, lost []error, err error) {
 	parts, err := split(data, 7)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	b := New(cfg)
+	b = New(cfg)
 	var small rest
 	if err := json.Unmarshal(parts[0], &small); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
 	b.mark, b.changes, b.freshChanges, b.outside = small.Mark, small.Changes, small.Fresh, small.Outside
 	if small.Ranked != nil {
@@ -64,17 +65,33 @@ func Restore(data []byte, cfg Config) (*Brain, error) {
 	if small.Names != nil {
 		b.names = small.Names
 	}
-	var errOrder, errDetect, errSpans, errLogs, errTopology, errGroup error
-	b.order, _, errOrder = eventtime.Restore(parts[1], cfg.Order)
-	b.detect, errDetect = detect.Restore(parts[2], cfg.Detect)
-	b.spans, errSpans = spanstage.Restore(parts[3], cfg.Spans)
-	b.logs, errLogs = logstage.Restore(parts[4], cfg.Logs)
-	b.topology, errTopology = topology.Restore(parts[5], cfg.Topology)
-	b.group, errGroup = group.Restore(parts[6], cfg.Group)
-	if err := errors.Join(errOrder, errDetect, errSpans, errLogs, errTopology, errGroup); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+	keep := func(what string, err error) bool {
+		if err != nil {
+			lost = append(lost, fmt.Errorf("%s: %w", what, err))
+		}
+		return err == nil
 	}
-	return b, nil
+	order, _, err := eventtime.Restore(parts[1], cfg.Order)
+	if !keep("samples that wait", err) {
+		return nil, nil, fmt.Errorf("%w: %w", ErrSnapshot, lost[0]) // Without the last mark nothing else has a time.
+	}
+	b.order = order
+	if p, err := detect.Restore(parts[2], cfg.Detect); keep("detector", err) {
+		b.detect = p
+	}
+	if p, err := spanstage.Restore(parts[3], cfg.Spans); keep("spans", err) {
+		b.spans = p
+	}
+	if p, err := logstage.Restore(parts[4], cfg.Logs); keep("logs", err) {
+		b.logs = p
+	}
+	if p, err := topology.Restore(parts[5], cfg.Topology); keep("topology", err) {
+		b.topology = p
+	}
+	if p, err := group.Restore(parts[6], cfg.Group); keep("incidents", err) {
+		b.group = p
+	}
+	return b, lost, nil
 }
 
 // split takes a snapshot apart.

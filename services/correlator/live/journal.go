@@ -10,6 +10,7 @@ import (
 	"github.com/faultline-io/faultline/services/correlator/eventtime"
 	"github.com/faultline-io/faultline/services/internal/bus"
 	"github.com/faultline-io/faultline/services/internal/errs"
+	"github.com/faultline-io/faultline/services/model"
 )
 
 // journalKey is the key of the journal; what it holds ends at the next snapshot.
@@ -20,7 +21,12 @@ type entry struct {
 	Mark eventtime.Mark `json:"mark"`
 	// Places has the last sequence of each reader, by placeKey.
 	Places map[string]uint64 `json:"places"`
+	// Outside are the findings of others that came with it.
+	Outside []model.Finding `json:"outside,omitempty"`
 }
+
+// maxJournaled bounds the findings of others that one mark keeps in the journal: about a kilobyte each.
+const maxJournaled = 500
 
 // journal has the marks since the last snapshot. The loop appends to it while snapshots shorten it.
 type journal struct {

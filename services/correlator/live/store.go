@@ -217,9 +217,12 @@ func (t *term) use(ctx context.Context, data []byte) error {
 	if err := json.Unmarshal(data[used:used+int(n)], &head); err != nil {
 		return fmt.Errorf("read snapshot: %w", err)
 	}
-	b, err := brain.Restore(data[used+int(n):], t.s.cfg.Brain)
+	b, lost, err := brain.Restore(data[used+int(n):], t.s.cfg.Brain)
 	if err != nil {
 		return err
+	}
+	for _, err := range lost {
+		t.s.deps.Log.WarnContext(ctx, "a part of the brain begins anew: its snapshot is not of this version", slog.Any("error", err))
 	}
 	epochs, err := t.epochs(ctx)
 	if err != nil {

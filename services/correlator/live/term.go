@@ -187,11 +187,15 @@ func refusal(err error) error {
 
 // tick makes the next mark: first in the journal, then in the brain.
 func (t *term) tick(ctx context.Context) error {
-	for _, f := range t.s.deps.Outside {
-		t.brain.Findings(f())
-	}
 	k := t.clock.Tick(t.s.deps.Now().UnixMilli())
 	e := entry{Mark: k, Places: map[string]uint64{}}
+	for _, f := range t.s.deps.Outside {
+		e.Outside = append(e.Outside, f()...)
+	}
+	t.brain.Findings(e.Outside)
+	if len(e.Outside) > maxJournaled {
+		e.Outside = nil // A storm of alerts is heard again after a restart.
+	}
 	for p, seq := range t.at {
 		e.Places[placeKey(p)] = seq
 	}
@@ -268,6 +272,7 @@ func (t *term) repeat(ctx context.Context) error {
 				return nil
 			}
 		}
+		t.brain.Findings(e.Outside)
 		if err := t.mark(ctx, e.Mark); err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func appendDerived(to storage.Appendable) live.Intake {
 		for i := range ds {
 			d := &ds[i]
 			b.Reset()
-			b.Add(labels.MetricName, d.Name)
+			b.Add(model.LabelName, d.Name)
 			for _, l := range d.Labels {
 				b.Add(l.Name, l.Value)
 			}

@@ -8,8 +8,8 @@ out=${1:-/out}
 
 token() { head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'; }
 sha256() { printf %s "$1" | sha256sum | cut -d ' ' -f 1; }
-nats_gateway=$(token) nats_query=$(token)
-ch_migrate=$(token) ch_gateway=$(token) ch_query=$(token)
+nats_gateway=$(token) nats_query=$(token) nats_correlator=$(token)
+ch_migrate=$(token) ch_gateway=$(token) ch_query=$(token) ch_correlator=$(token)
 ingest_key=flk_$(token)
 
 cat >"$out/nats/nats.conf" <<NATS
@@ -22,6 +22,7 @@ authorization {
   users = [
     { user: gateway, password: "$nats_gateway" }
     { user: query, password: "$nats_query" }
+    { user: correlator, password: "$nats_correlator" }
   ]
 }
 NATS
@@ -47,6 +48,11 @@ cat >"$out/clickhouse/faultline.xml" <<CLICKHOUSE
       <networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
       <grants><query>GRANT ALL ON faultline.*</query><query>GRANT SELECT ON system.*</query></grants>
     </gateway>
+    <correlator>
+      <password_sha256_hex>$(sha256 "$ch_correlator")</password_sha256_hex>
+      <networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+      <grants><query>GRANT SELECT, INSERT ON faultline.*</query></grants>
+    </correlator>
     <query>
       <password_sha256_hex>$(sha256 "$ch_query")</password_sha256_hex>
       <networks><ip>::/0</ip></networks><profile>faultline_reader</profile><quota>default</quota>
@@ -67,10 +73,12 @@ YAML
 }
 process gateway gateway "$nats_gateway" "$ch_gateway"
 process query query "$nats_query" "$ch_query"
+process correlator correlator "$nats_correlator" "$ch_correlator"
 printf 'clickhouse_url: clickhouse://migrate:%s@clickhouse:9000/faultline\n' "$ch_migrate" >"$out/migrate/faultline.yaml"
 printf '%s\n' "$ingest_key" | tee "$out/gateway/ingest-key" >"$out/query/ingest-key"
 token >"$out/query/admin-password"
 cp "$out/query/admin-password" "$out/gateway/admin-password"
+cp "$out/query/admin-password" "$out/correlator/admin-password"
 # Last, since it says that all is there.
 printf 'endpoint: http://gateway:4318\nkey: %s\n' "$ingest_key" >"$out/agent/agent.yaml"
 echo 'secrets made'

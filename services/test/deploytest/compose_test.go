@@ -168,13 +168,13 @@ func TestVolumesOfSecretsGoToTheirOwner(t *testing.T) {
 			}
 		}
 	}
-	if len(readers) != 6 {
-		t.Errorf("volumes with secrets: %v, want 6", readers)
+	if len(readers) != 7 {
+		t.Errorf("volumes with secrets: %v, want 7", readers)
 	}
 	for volume, names := range readers {
 		slices.Sort(names)
 		owner := strings.TrimSuffix(volume, "-conf")
-		if !slices.Equal(names, []string{owner}) && !slices.Equal(names, []string{"correlator", "query"}) {
+		if !slices.Equal(names, []string{owner}) {
 			t.Errorf("%s is read by %v", volume, names)
 		}
 	}

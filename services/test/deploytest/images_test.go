@@ -124,7 +124,7 @@ func atLeast(have, want string) bool {
 // TestInitMakesSecretsOnce runs the script that the compose file runs, and loads the configuration it makes.
 func TestInitMakesSecretsOnce(t *testing.T) {
 	out := t.TempDir()
-	for _, d := range []string{"nats", "clickhouse", "migrate", "gateway", "query", "agent"} {
+	for _, d := range []string{"nats", "clickhouse", "migrate", "gateway", "query", "correlator", "agent"} {
 		if err := os.Mkdir(filepath.Join(out, d), 0o750); err != nil {
 			t.Fatal(err)
 		}
@@ -138,10 +138,10 @@ func TestInitMakesSecretsOnce(t *testing.T) {
 	run()
 	first := snapshot(t, out)
 	run()
-	if second := snapshot(t, out); len(first) != 10 || !bytes.Equal([]byte(strings.Join(first, "")), []byte(strings.Join(second, ""))) {
-		t.Errorf("%d files; a second run changed them or there are not 10", len(first))
+	if second := snapshot(t, out); len(first) != 12 || !bytes.Equal([]byte(strings.Join(first, "")), []byte(strings.Join(second, ""))) {
+		t.Errorf("%d files; a second run changed them or there are not 12", len(first))
 	}
-	for _, name := range []string{"gateway", "query", "migrate"} {
+	for _, name := range []string{"gateway", "query", "correlator", "migrate"} {
 		c, err := config.Load(config.Sources{File: filepath.Join(out, name, "faultline.yaml")})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import type { Evidence } from "@/api/types";
 import { Chart } from "@/charts/Chart";
 import { useChartTheme } from "@/charts/theme";
-import type { Unit } from "@/lib/units";
+import { guessUnit, type Unit } from "@/lib/units";
 import { CopyIcon } from "@/ui/atoms";
 import { Icon } from "@/ui/Icon";
 import css from "./incidents.module.css";
@@ -34,7 +34,7 @@ export function EvidenceList({
             {e.entity ? <EntityLink entity={e.entity} /> : null}
             <QueryLink evidence={e} />
           </div>
-          {e.data.t.length > 1 ? <FrozenChart evidence={e} unit={unit} onset={onset} /> : null}
+          {e.data.t.length > 1 ? <FrozenChart evidence={e} unit={unitOfEvidence(e, unit)} onset={onset} /> : null}
         </li>
       ))}
     </ul>
@@ -61,6 +61,12 @@ function QueryLink({ evidence: e }: { evidence: Evidence }) {
 }
 
 /** The data as it was when the cause was named, with the band in which it was expected and when it left it. */
+/** Each fact may be about another signal than the candidate's: its query says in what it is measured, where its name does. */
+function unitOfEvidence(e: Evidence, fallback: Unit): Unit {
+  const guess = e.query ? guessUnit(e.query) : "none";
+  return guess === "none" ? fallback : guess;
+}
+
 function FrozenChart({ evidence: e, unit, onset }: { evidence: Evidence; unit: Unit; onset?: string }) {
   const theme = useChartTheme();
   const frame = useMemo(

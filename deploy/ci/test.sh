@@ -26,8 +26,8 @@ GOWORK=off go -C deploy/tools build -o "$PWD/.cache/bin/amtool" github.com/prome
 export PATH="$PWD/.cache/bin:$PATH"
 # Programs that send telemetry, for the tests that use the real ones (services/test/senders): with the variable set none may be missing.
 step 'unpacking senders'
-FAULTLINE_TEST_SENDERS=$(deploy/ci/senders.sh) || { echo '0 passed, 1 failed'; exit 1; }
-export FAULTLINE_TEST_SENDERS
+TEST_SENDERS=$(deploy/ci/senders.sh) || { echo '0 passed, 1 failed'; exit 1; }
+export TEST_SENDERS
 step 'Go tests (real engine, real bus, real processes)'
 go test -json -p 2 -timeout 30m ./services/... ./proto/... ./web/... >"$logs/go.json" 2>"$logs/go.err"
 rc=$?

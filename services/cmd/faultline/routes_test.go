@@ -20,7 +20,8 @@ import (
 var families = []struct{ owner, prefix string }{
 	{"ours", "/api/v1/session"}, {"ours", "/api/v1/system"}, {"ours", "/api/v1/senders"}, {"ours", "/api/v1/ledger"}, {"ours", "/api/v1/dead-letters"},
 	{"ours", "/api/v1/hosts"}, {"ours", "/api/v1/services"}, {"ours", "/api/v1/log"}, {"ours", "/api/v1/traces"}, {"ours", "/api/v1/sql"}, {"ours", "/api/openapi"},
-	{"ours", "/api/v1/forecast"}, {"kubernetes", "/apis/external.metrics.k8s.io/"}, {"ours", "/api/v1/incidents"}, {"ours", "/api/v1/changes"}, {"ours", "/api/v1/events"}, {"ours", "/api/v1/pipeline"}, {"ours", "/api/v1/explain"}, {"ours", "/api/v1/ingest"},
+	{"ours", "/api/v1/forecast"}, {"kubernetes", "/apis/external.metrics.k8s.io/"}, {"ours", "/api/v1/incidents"}, {"ours", "/api/v1/findings"}, {"ours", "/api/v1/feedback"}, {"ours", "/api/v1/maintenance"}, {"ours", "/api/v1/topology"}, {"ours", "/api/v1/brain"}, {"ours", "/api/v1/backtests"},
+	{"ours", "/api/v1/changes"}, {"ours", "/api/v1/events"}, {"ours", "/api/v1/pipeline"}, {"ours", "/api/v1/explain"}, {"ours", "/api/v1/ingest"},
 	{"ours", "/metrics"}, {"ours", "/-/"}, {"ours", "/ready"}, {"ours", "/hooks/"}, {"ours", "/alerts/event/"}, {"ours", "/insert/"}, {"ours", "/ingest/"},
 	{"influx", "/api/v2/write"}, {"influx", "/influx/"}, {"influx", "/write"}, {"influx", "/ping"}, {"influx", "/health"}, {"influx", "/query"}, {"tempo", "/api/v2/traces"}, {"tempo", "/api/v2/search"},
 	{"alertmanager", "/api/v2/"}, {"alertmanager", "/alertmanager/"}, {"grafana", "/api/annotations"},

@@ -23,7 +23,7 @@ import (
 )
 
 // rootEnv names the variable with the folder into which the programs are unpacked. Where it is set, all of them must be there.
-const rootEnv = "FAULTLINE_TEST_SENDERS"
+const rootEnv = "TEST_SENDERS"
 
 // programs are the programs under test, compiled once.
 var programs rig.Binaries

@@ -41,7 +41,7 @@ var addressInYAML = regexp.MustCompile(`clickhouse://\S+`)
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{conf: t.TempDir(), data: t.TempDir(), gatewayHTTP: freeAddr(t), otlp: freeAddr(t), queryHTTP: freeAddr(t)}
-	for _, d := range []string{"nats", "clickhouse", "migrate", "gateway", "query", "agent"} {
+	for _, d := range []string{"nats", "clickhouse", "migrate", "gateway", "query", "correlator", "agent"} {
 		if err := os.Mkdir(filepath.Join(c.conf, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func startCluster(t *testing.T) *cluster {
 	e := enginetest.StartConfig(t, engine.Config{Dir: filepath.Join(t.TempDir(), "engine")})
 	c.enginePID = e.PID
 	dsn := e.DSN(engine.RoleMigrator)
-	for _, name := range []string{"migrate", "gateway", "query"} {
+	for _, name := range []string{"migrate", "gateway", "query", "correlator"} {
 		path := filepath.Join(c.conf, name, "faultline.yaml")
 		b, err := os.ReadFile(path)
 		if err != nil {

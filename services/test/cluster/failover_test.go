@@ -76,7 +76,7 @@ func (x *told) String() string {
 func (c *cluster) startCorrelator(t *testing.T, name, rules, routing string) *process {
 	t.Helper()
 	addr := freeAddr(t)
-	env := append(c.env("gateway"), "FAULTLINE_DATA_DIR="+filepath.Join(c.data, name), "FAULTLINE_HTTP_ADDR="+addr, "FAULTLINE_OTLP_HTTP_ADDR=", "FAULTLINE_RULES_FILES="+rules, "FAULTLINE_ALERTING_CONFIG="+routing)
+	env := append(c.env("correlator"), "FAULTLINE_DATA_DIR="+filepath.Join(c.data, name), "FAULTLINE_HTTP_ADDR="+addr, "FAULTLINE_OTLP_HTTP_ADDR=", "FAULTLINE_RULES_FILES="+rules, "FAULTLINE_ALERTING_CONFIG="+routing)
 	p := start(t, "faultline-correlator", env)
 	p.waitReady(t, addr)
 	return p

@@ -51,6 +51,8 @@ func Default() Config {
 type Store interface {
 	// Save stores what a mark brought; repeating it with the same token stores nothing twice.
 	Save(ctx context.Context, token string, tenant model.TenantID, out *brain.Output) error
+	// SaveMarks stores marks that were made; a mark may come twice.
+	SaveMarks(ctx context.Context, token string, tenant model.TenantID, rows []store.MarkRow) error
 	// SaveCommands stores what people asked for.
 	SaveCommands(ctx context.Context, token string, rows []store.CommandRow) error
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/faultline-io/faultline/services/correlator/brain"
+	"github.com/faultline-io/faultline/services/correlator/eventtime"
 	"github.com/faultline-io/faultline/services/correlator/group"
 	"github.com/faultline-io/faultline/services/internal/bus"
 	"github.com/faultline-io/faultline/services/internal/bus/embedded"
@@ -34,21 +35,31 @@ const (
 
 // recorder keeps what the brain says, by finding: the last word on each counts.
 type recorder struct {
+	marks     map[uint64]store.MarkRow
+	tokens    map[string]bool
 	findings  map[uint64]string
 	incidents map[string]*model.Incident
 	derived   int
 }
 
 func newRecorder() *recorder {
-	return &recorder{findings: map[uint64]string{}, incidents: map[string]*model.Incident{}}
+	return &recorder{marks: map[uint64]store.MarkRow{}, tokens: map[string]bool{}, findings: map[uint64]string{}, incidents: map[string]*model.Incident{}}
 }
 
-func (r *recorder) Save(_ context.Context, _ string, _ model.TenantID, out *brain.Output) error {
+func (r *recorder) Save(_ context.Context, token string, _ model.TenantID, out *brain.Output) error {
+	r.tokens[token] = true
 	for _, f := range out.Findings {
 		r.findings[f.ID] = fmt.Sprintf("%s %s %s %d %d %x %x", f.Entity, f.Signal.Name, f.Kind, f.Direction, f.OnsetMS, math.Float64bits(f.Value), math.Float64bits(f.PValue))
 	}
 	for _, in := range out.Incidents {
 		r.incidents[in.ID] = in
+	}
+	return nil
+}
+
+func (r *recorder) SaveMarks(_ context.Context, _ string, _ model.TenantID, rows []store.MarkRow) error {
+	for _, m := range rows {
+		r.marks[m.Seq] = m
 	}
 	return nil
 }
@@ -277,6 +288,12 @@ func TestKilledBrainFindsTheSame(t *testing.T) {
 			}
 		}
 	}
+	// Marks of the last ten minutes may still wait, and no earlier one may be missing.
+	for seq := uint64(1); seq < steps-40; seq++ {
+		if killed.marks[seq] == (store.MarkRow{}) || killed.marks[seq] != whole.marks[seq] {
+			t.Errorf("mark %d is stored as %+v and %+v", seq, whole.marks[seq], killed.marks[seq])
+		}
+	}
 	ids := func(r *recorder) []string { return slices.Sorted(maps.Keys(r.incidents)) }
 	if !slices.Equal(ids(whole), ids(killed)) {
 		t.Errorf("incidents %v and %v", ids(whole), ids(killed))
@@ -324,5 +341,36 @@ func TestFaultBecomesAnIncident(t *testing.T) {
 	r.kill()
 	if late := float64(opened-faultAt) * stepMS / 1000; opened < faultAt || late > 60 {
 		t.Errorf("opened %g s after the fault", late)
+	}
+}
+
+// TestTokensOfABrainThatBeginsAnew has the snapshot and the journal lost: marks count from one again, and what they bring must not pass for what
+// the tables have seen.
+func TestTokensOfABrainThatBeginsAnew(t *testing.T) {
+	k := eventtime.Mark{Seq: 1, AtMS: dayMS}
+	later := eventtime.Mark{Seq: 1, AtMS: dayMS + 3_600_000}
+	if token("brain", 1, k) == token("brain", 1, later) {
+		t.Errorf("%s and %s", token("brain", 1, k), token("brain", 1, later))
+	}
+	r := newRig(t)
+	r.start(time.Hour)
+	r.step(0)
+	r.feed(1)
+	r.kill()
+	kv, err := r.bus.KV(t.Context(), bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kv.Delete(t.Context(), journalKey); err != nil {
+		t.Fatal(err)
+	}
+	before := len(r.rec.tokens)
+	r.start(time.Hour)
+	r.await(1)
+	r.mark(1)
+	r.feed(2)
+	r.kill()
+	if len(r.rec.tokens) <= before {
+		t.Errorf("%d tokens before and %d after: what came later passes for what was", before, len(r.rec.tokens))
 	}
 }

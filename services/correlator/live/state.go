@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/faultline-io/faultline/services/internal/bus"
 	"github.com/faultline-io/faultline/services/internal/incidents"
 	"github.com/faultline-io/faultline/services/internal/store"
 )
@@ -25,6 +26,7 @@ type teller struct {
 	started  time.Time
 	told     time.Time
 	readings []past
+	kv       bus.KV
 }
 
 // tellEvery is how often it says so.
@@ -42,15 +44,18 @@ func (t *teller) tell(ctx context.Context) error {
 		t.readings = t.readings[1:]
 	}
 	t.readings = append(t.readings, past{now, st})
-	kv, err := t.s.deps.Bus.KV(ctx, store.StatusBucket)
-	if err != nil {
-		return err
+	if t.kv == nil {
+		kv, err := t.s.deps.Bus.KV(ctx, store.StatusBucket)
+		if err != nil {
+			return err
+		}
+		t.kv = kv
 	}
 	b, err := json.Marshal(t.state(now, st))
 	if err != nil {
 		return fmt.Errorf("encode state: %w", err)
 	}
-	return kv.Put(ctx, incidents.StateKey("leader"), b)
+	return t.kv.Put(ctx, incidents.StateKey("leader"), b)
 }
 
 func (t *teller) state(now time.Time, st Status) incidents.BrainState {

@@ -79,8 +79,16 @@ func (t *term) save(ctx context.Context, out *brain.Output) error {
 			return fmt.Errorf("derived series: %w", err)
 		}
 	}
-	if err := t.s.deps.Store.Save(ctx, fmt.Sprintf("brain:%d:%d", tenant, out.Mark.Seq), tenant, out); err != nil {
+	if err := t.s.deps.Store.Save(ctx, token("brain", tenant, out.Mark), tenant, out); err != nil {
 		return fmt.Errorf("findings and incidents: %w", err)
+	}
+	if n := len(t.marks); n == 0 || t.marks[n-1].Seq < out.Mark.Seq {
+		t.marks = append(t.marks, store.MarkRow{Seq: out.Mark.Seq, AtMS: out.Mark.AtMS, WatermarkMS: out.Mark.WatermarkMS})
+	}
+	if len(t.marks) >= marksTogether {
+		if err := t.saveMarks(ctx); err != nil {
+			return err
+		}
 	}
 	if err := t.board.Publish(ctx, out.Incidents...); err != nil {
 		return fmt.Errorf("publish incidents: %w", err)
@@ -92,8 +100,31 @@ func (t *term) save(ctx context.Context, out *brain.Output) error {
 	if err != nil {
 		return err
 	}
-	id := fmt.Sprintf("%d", out.Mark.Seq)
+	id := token("findings", tenant, out.Mark)
 	return t.s.deps.Bus.PublishEvents(ctx, bus.Event{Topic: bus.TopicFindings, Tenant: tenant, Key: "0", ID: id, Data: data})
+}
+
+// marksTogether is how many marks are stored at once: a minute of them. Those that a kill takes are in the journal and are stored again.
+const marksTogether = 12
+
+// saveMarks stores the marks that wait. Of a mark that is stored twice one row stays.
+func (t *term) saveMarks(ctx context.Context) error {
+	if len(t.marks) == 0 {
+		return nil
+	}
+	first, last := t.marks[0], t.marks[len(t.marks)-1]
+	name := fmt.Sprintf("marks:%d:%d-%d:%d-%d", t.s.cfg.Tenant, first.Seq, last.Seq, first.AtMS, last.AtMS)
+	if err := t.s.deps.Store.SaveMarks(ctx, name, t.s.cfg.Tenant, t.marks); err != nil {
+		return fmt.Errorf("marks: %w", err)
+	}
+	t.marks = nil
+	return nil
+}
+
+// token names what a mark brought, so that it is stored once. The time is part of it: a brain that had to begin anew counts its marks from one
+// again, and the tables remember the tokens of the one before.
+func token(what string, tenant model.TenantID, k eventtime.Mark) string {
+	return fmt.Sprintf("%s:%d:%d:%d", what, tenant, k.Seq, k.AtMS)
 }
 
 // answered is a command with what became of it.
@@ -110,7 +141,7 @@ func (t *term) answer(ctx context.Context, j job) error {
 		outcomes[i] = a.outcome
 		rows[i] = store.CommandRow{Command: a.command, AppliedAtMS: j.out.Mark.WatermarkMS, Mark: j.out.Mark.Seq, Outcome: a.outcome.State, Detail: a.outcome.Detail}
 	}
-	if err := t.s.deps.Store.SaveCommands(ctx, fmt.Sprintf("commands:%d:%d", t.s.cfg.Tenant, j.out.Mark.Seq), rows); err != nil {
+	if err := t.s.deps.Store.SaveCommands(ctx, token("commands", t.s.cfg.Tenant, j.out.Mark), rows); err != nil {
 		return err
 	}
 	return t.board.Answer(ctx, t.s.cfg.Tenant, outcomes...)
@@ -120,7 +151,6 @@ func (t *term) answer(ctx context.Context, j job) error {
 type saved struct {
 	Places map[string]uint64 `json:"places"`
 	Epochs map[string]uint64 `json:"epochs"`
-	Mark   eventtime.Mark    `json:"mark"`
 	AtMS   int64             `json:"at_ms"`
 }
 
@@ -128,6 +158,9 @@ type saved struct {
 func (t *term) keep(ctx context.Context, j job) error {
 	if !t.lease.Held() {
 		return errs.New(errs.Conflict, "the lease is lost")
+	}
+	if err := t.saveMarks(ctx); err != nil {
+		return err // The journal forgets them next.
 	}
 	epochs, err := t.epochs(ctx)
 	if err != nil {

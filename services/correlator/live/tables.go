@@ -18,12 +18,9 @@ var _ Store = (*Tables)(nil)
 // NewTables returns a store over db.
 func NewTables(db *clickhouse.DB) *Tables { return &Tables{db} }
 
-// Save implements Store: the mark first and last in no order, since each table has its own token.
+// Save implements Store. Each table has a token of its own, so that a repetition after half of it stores the other half.
 func (t *Tables) Save(ctx context.Context, token string, tenant model.TenantID, out *brain.Output) error {
 	k := out.Mark
-	if err := t.db.InsertMarks(ctx, token, tenant, []store.MarkRow{{Seq: k.Seq, AtMS: k.AtMS, WatermarkMS: k.WatermarkMS}}); err != nil {
-		return err
-	}
 	if len(out.Aside) > 0 {
 		rows := make([]store.AsideRow, len(out.Aside))
 		for i, a := range out.Aside {
@@ -47,4 +44,9 @@ func (t *Tables) Save(ctx context.Context, token string, tenant model.TenantID, 
 // SaveCommands implements Store.
 func (t *Tables) SaveCommands(ctx context.Context, token string, rows []store.CommandRow) error {
 	return t.db.InsertCommands(ctx, token, rows)
+}
+
+// SaveMarks implements Store.
+func (t *Tables) SaveMarks(ctx context.Context, token string, tenant model.TenantID, rows []store.MarkRow) error {
+	return t.db.InsertMarks(ctx, token, tenant, rows)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/faultline-io/faultline/services/internal/errs"
 	"github.com/faultline-io/faultline/services/internal/incidents"
 	"github.com/faultline-io/faultline/services/internal/incidents/board"
+	"github.com/faultline-io/faultline/services/internal/store"
 	"github.com/faultline-io/faultline/services/model"
 )
 
@@ -41,6 +42,8 @@ type term struct {
 	// held are inputs that came before the mark of the journal that they belong behind.
 	held map[place][]input
 	jobs chan job
+	// marks wait to be stored together. They belong to the goroutine that stores.
+	marks []store.MarkRow
 	// commands are those since the last mark, with what became of them.
 	commands []answered
 	teller   teller

@@ -22,7 +22,7 @@ func k8s() Suite {
 		for _, c := range cases {
 			sc := quality.State(c)
 			r.add(sc)
-			if o.Explain && o.Progress != nil {
+			if o.Details && o.Progress != nil {
 				o.Progress(fmt.Sprintf("== %s %s truth=%s %s place=%d object=%d\n   %s", c.Name, c.Fault, c.Object, c.Cause, sc.Place, sc.Forced, strings.Join(sc.Verdict.Checked, "\n   ")))
 			}
 		}

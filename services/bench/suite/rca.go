@@ -98,7 +98,7 @@ func causeReport(name string, cases []quality.CauseCase, o Options) *Report {
 	t := newCauseReport(name)
 	for _, c := range cases {
 		sc := quality.Cause(c, rootcause.Default())
-		if o.Explain && o.Progress != nil {
+		if o.Details && o.Progress != nil {
 			explainScore(o.Progress, c, sc)
 		}
 		t.add(sc)

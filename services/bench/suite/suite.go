@@ -20,10 +20,8 @@ type Options struct {
 	NoMetadata bool
 	// Only chooses cases by name or tag, separated by commas; empty for all.
 	Only string
-	// Details says of each case what was found (suite scenarios).
+	// Details says of each case what was found, where a suite has that.
 	Details bool
-	// Explain tells every single answer through Progress, where a suite has that.
-	Explain bool
 	// Progress takes a line now and then.
 	Progress func(string)
 }
